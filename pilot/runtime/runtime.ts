@@ -1,0 +1,43 @@
+/** The Runtime port: one way of running a payload in a sandbox. */
+import type { Gpu } from "../../protocol/resources.ts";
+
+/** What to run, and what it may see. All paths are absolute paths of the node. */
+export interface PayloadRequest {
+  /** `host:`, `docker://...`, a SIF file or a sandbox directory. */
+  readonly image: string;
+  /** Host directory that is bound at /srv/workDir and becomes cwd, HOME and $PWD; the only place that lasts. */
+  readonly workDirectory: string;
+  /** Private host directory for /tmp and /var/tmp; removed by the caller afterwards. */
+  readonly temporaryDirectory: string;
+  /** Run by `/bin/sh -c` inside the sandbox. */
+  readonly exec: string;
+  /** The whole environment that the payload gets besides the image's own. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly readOnlyPaths: readonly string[];
+  readonly gpus: readonly Gpu[];
+}
+
+/** A command line for the spawner: run as it is, without a shell, with this environment and nothing else. */
+export interface PayloadCommand {
+  readonly argv: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** Exit status of a started payload, told apart from a failure of the runtime itself. */
+export type RuntimeVerdict =
+  { readonly type: "payload" } | { readonly type: "runtimeFailed"; readonly message: string };
+
+export interface Runtime {
+  readonly name: string;
+  /** Runs a trivial payload for real; the text says what is missing when it does not work. Never throws. */
+  selfTest(): Promise<
+    | { readonly works: true; readonly version: string }
+    | { readonly works: false; readonly reason: string }
+  >;
+  /** Whether this runtime can run images of this form. */
+  supports(image: string): boolean;
+  /** Errors: E_IMAGE (form not supported here), E_RUNTIME. Makes no process. */
+  command(request: PayloadRequest): PayloadCommand;
+  /** Reads from exit code and the end of the output whether the runtime failed before the payload began. */
+  verdict(exitCode: number, outputTail: string): RuntimeVerdict;
+}

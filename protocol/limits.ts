@@ -1,0 +1,118 @@
+/** Every bound of the system, in one place. Each has a test that reaches it. */
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Bounds of the wire between server, pilots and harvesters. */
+export const WIRE = {
+  /** One WebSocket frame, in bytes; larger ones close the connection with 1009. */
+  frameBytesMax: MIB,
+  /** Messages in one frame. */
+  messagesPerFrameMax: 256,
+  /** Nesting of maps and arrays within a frame. */
+  depthMax: 16,
+  /** Values of all kinds in one frame, so that a small frame cannot become a large object. */
+  valuesPerFrameMax: 100_000,
+  /** Bytes waiting to be sent to one peer; a peer that reads slower is closed with 1013. */
+  sendBufferBytesMax: 8 * MIB,
+  pingIntervalMs: 25_000,
+  handshakeTimeoutMs: 10_000,
+  /** A connection that has not said hello by then is closed. */
+  helloTimeoutMs: 10_000,
+  beatIntervalMs: 25_000,
+  /** Beats are spread by this share, so that pilots do not speak in step. */
+  beatJitter: 0.2,
+  reconnectDelayMsMin: 500,
+  reconnectDelayMsMax: 60_000,
+} as const;
+
+/** Bounds of the server. */
+export const SERVER = {
+  /** Messages waiting for the reactor; above it sockets are paused. */
+  inboxItemsMax: 20_000,
+  /** A batch is written as soon as the previous one is synced and, under load, at most this often. */
+  batchIntervalMs: 2,
+  eventsPerBatchMax: 20_000,
+  /** The head file follows the journal at least this often. */
+  headIntervalMs: 100,
+  restBodyBytesMax: 4 * MIB,
+  /** Items of one page of a list answer. */
+  pageItemsMax: 1_000,
+  tasksPerUserActiveMax: 1_000,
+  sessionsMax: 20_000,
+  /** How often one boot secret may be exchanged for a session token. */
+  bootSecretExchangesMax: 20,
+  sessionTokenSeconds: 7 * 24 * 3_600,
+  leaseSeconds: 600,
+  /** Time that a pilot whose socket has closed is kept as a session-less pilot. */
+  tickIntervalMs: 500,
+  /** Kept of one evaluation's output by the server: first and last part. */
+  logHeadBytesMax: 10 * MIB,
+  logTailBytesMax: 10 * MIB,
+  uploadBytesMax: 2_000 * MIB,
+} as const;
+
+/** Bounds of a task. */
+export const TASK = {
+  attemptsMax: 3,
+  /** Interruptions in a row without a newer checkpoint after which a point is given up. */
+  interruptionsInRowMax: 10,
+  /** Jobs that saw only interruptions, as a multiple of maxEvaluationJobs. */
+  interruptedJobsFactor: 10,
+  steeringTriesMax: 3,
+  steeringTimeoutSeconds: 1_800,
+  failFastAttempts: 5,
+  failFastNodes: 2,
+  nodeDrainLosses: 3,
+  nodeDrainTasks: 2,
+  pointsMax: 10_000_000,
+  nParallelEvaluationMax: 100_000,
+  searchSpaceBytesMax: MIB,
+  hyperparametersMax: 1_000,
+  categoriesMax: 10_000,
+  pointTextBytesMax: 64 * KIB,
+  execBytesMax: 64 * KIB,
+  sandboxBytesMax: 10_000_000,
+  /** Default of the very large loss that is told for points without a loss. */
+  penaltyLoss: 1e5,
+  penaltyLossMax: 1e30,
+  /** A runnable job ends between points when walltime left is below this many seconds. */
+  walltimeReserveSeconds: 30,
+} as const;
+
+/** Bounds of a pilot. */
+export const PILOT = {
+  slotsMax: 256,
+  outputJsonBytesMax: MIB,
+  messageBytesMax: 4 * KIB,
+  logHeadBytesMax: 10 * MIB,
+  logTailBytesMax: 10 * MIB,
+  /** Output up to this size travels with the result; more is uploaded. */
+  inlineLogBytesMax: 16 * KIB,
+  memorySampleMs: 2_000,
+  /** SIGTERM to SIGKILL at a time-out or stop. */
+  killGraceMs: 5_000,
+  gpuProbeTimeoutMs: 10_000,
+  gpusMax: 64,
+  idleSecondsDefault: 300,
+  outboxItemsMax: 10_000,
+  extractedSandboxBytesMax: 100_000_000,
+  extractedSandboxFilesMax: 10_000,
+  extractedSandboxDepthMax: 32,
+} as const;
+
+/** Bounds of JSON written by users, read by protocol/json-text. */
+export const USER_JSON = {
+  depthMax: 64,
+  valuesMax: 1_000_000,
+  /** Longest document, unless the reader is told a smaller bound. */
+  bytesMax: 16 * MIB,
+} as const;
+
+/** Bounds of a harvester. */
+export const HARVESTER = {
+  submissionsPerReportMax: 256,
+  cycleMs: 2_000,
+  pilotsPerQueueMax: 100_000,
+  submitFailuresToPause: 10,
+  neverConnectedToPause: 3,
+} as const;

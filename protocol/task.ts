@@ -1,0 +1,104 @@
+import { z } from "zod";
+import { TASK } from "./limits.ts";
+import { Needs } from "./resources.ts";
+
+export const BUILTIN_METHODS = ["random", "grid", "tpe"] as const;
+export type BuiltinMethod = (typeof BUILTIN_METHODS)[number];
+
+/** Who proposes points: built-in code of ours, or a container of the user's making. */
+export const Steering = z.union([
+  z.strictObject({ method: z.enum(BUILTIN_METHODS) }),
+  z.strictObject({
+    container: z.string().max(4096).nullable(),
+    exec: z.string().min(1).max(TASK.execBytesMax),
+  }),
+]);
+export type Steering = z.infer<typeof Steering>;
+
+export const Evaluation = z.strictObject({
+  /** `host:`, `docker://...`, a SIF file or a sandbox directory. */
+  container: z.string().min(1).max(4096),
+  /** Run by `/bin/sh -c` inside the container. */
+  exec: z.string().min(1).max(TASK.execBytesMax),
+  input: z.string().min(1).max(255).default("input.json"),
+  /** Result file; `none`: exit status 0 is loss 0. */
+  output: z.string().min(1).max(255).default("output.json"),
+  /** Seconds after which an attempt is ended; null: no limit but the walltime. */
+  timeoutSeconds: z.number().positive().nullable().default(null),
+});
+export type Evaluation = z.infer<typeof Evaluation>;
+
+const count = z.number().int().positive();
+
+export const Limits = z.strictObject({
+  maxPoints: count.max(TASK.pointsMax).default(10),
+  nParallelEvaluation: count.max(TASK.nParallelEvaluationMax).default(1),
+  /** null: 2 * maxPoints. */
+  maxEvaluationJobs: count.nullable().default(null),
+  /** null: computed with built-in steering (see effectiveLimits), else 2. */
+  nPointsPerIteration: count.max(TASK.pointsMax).nullable().default(null),
+  /** null: computed with built-in steering, else 0. */
+  minUnevaluatedPoints: z.number().int().nonnegative().nullable().default(null),
+  maxPointsPerEvaluationJob: count.nullable().default(null),
+});
+export type Limits = z.infer<typeof Limits>;
+
+/** Limits with every number filled in. */
+export interface EffectiveLimits {
+  readonly maxPoints: number;
+  readonly nParallelEvaluation: number;
+  readonly maxEvaluationJobs: number;
+  readonly nPointsPerIteration: number;
+  readonly minUnevaluatedPoints: number;
+  readonly maxPointsPerEvaluationJob: number;
+}
+
+/** Fills in the defaults; with built-in steering and neither number given, slots are kept busy by one spare point. */
+export function effectiveLimits(limits: Limits, builtin: boolean): EffectiveLimits {
+  const { maxPoints, nParallelEvaluation } = limits;
+  const computed =
+    builtin && limits.nPointsPerIteration === null && limits.minUnevaluatedPoints === null;
+  return {
+    maxPoints,
+    nParallelEvaluation,
+    maxEvaluationJobs: limits.maxEvaluationJobs ?? 2 * maxPoints,
+    nPointsPerIteration: computed ? nParallelEvaluation + 2 : (limits.nPointsPerIteration ?? 2),
+    minUnevaluatedPoints: computed ? nParallelEvaluation + 1 : (limits.minUnevaluatedPoints ?? 0),
+    maxPointsPerEvaluationJob: limits.maxPointsPerEvaluationJob ?? Number.MAX_SAFE_INTEGER,
+  };
+}
+
+export const PENALTY_MODES = ["large", "worst", "omit"] as const;
+
+/** One search, as its user submitted it; names are phpo's. */
+export const TaskSpecification = z.strictObject({
+  specVersion: z.literal(1),
+  name: z.string().min(1).max(255),
+  direction: z.enum(["min", "max"]).default("min"),
+  seed: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
+  /** Made by the client: the same text submitted again is the same task. */
+  clientTaskUuid: z.string().min(8).max(64),
+  /** sha256 (hex) of the uploaded tarball with the task's files; null: none. */
+  sandboxSha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .nullable()
+    .default(null),
+  steering: Steering,
+  /** The search-space file, verbatim; it goes to containers as it is. */
+  searchSpace: z.string().max(TASK.searchSpaceBytesMax),
+  evaluation: Evaluation,
+  limits: Limits,
+  needs: Needs,
+  penalty: z.enum(PENALTY_MODES).default("large"),
+  penaltyLoss: z.number().positive().max(TASK.penaltyLossMax).default(TASK.penaltyLoss),
+  duplicates: z.enum(["evaluate", "reuse"]).default("evaluate"),
+  failFast: z.boolean().default(true),
+  /** Queues that the task may use; empty: every one. */
+  queues: z.array(z.string().max(63)).max(100).default([]),
+});
+export type TaskSpecification = z.infer<typeof TaskSpecification>;
+
+export function isBuiltin(steering: Steering): steering is { method: BuiltinMethod } {
+  return "method" in steering;
+}
