@@ -14,7 +14,7 @@ export const TASK_TRANSITIONS: Readonly<Record<TaskState, readonly TaskState[]>>
   defined: ["running", "aborted"],
   running: ["paused", "finishing", "finished", "failed", "aborted"],
   paused: ["running", "finishing", "aborted"],
-  finishing: ["finished", "failed", "aborted"],
+  finishing: ["running", "finished", "failed", "aborted"],
   finished: ["running"],
   failed: ["running"],
   aborted: ["running"],

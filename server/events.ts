@@ -14,7 +14,7 @@ import type {
 import type { Outcome } from "../protocol/pilot-messages.ts";
 import type { QueueConfig } from "../protocol/queue.ts";
 import type { PointState, TaskState } from "../protocol/states.ts";
-import type { EffectiveLimits, TaskSpecification } from "../protocol/task.ts";
+import type { TaskSpecification } from "../protocol/task.ts";
 
 interface Base {
   readonly v: 1;
@@ -84,6 +84,8 @@ export type HyperpilotEvent =
       readonly taskId: TaskId;
       readonly state: TaskState;
       readonly reason: string;
+      /** In `finishing`: points that come back are not granted again but become `notEvaluated`. */
+      readonly drains: boolean;
       readonly by: string;
     })
   | (Base & {
@@ -154,8 +156,15 @@ export type HyperpilotEvent =
       readonly pointId: PointId | null;
       readonly epoch: Epoch;
       readonly reason: LeaseEndReason;
-      /** Whether it counts as an interruption of the point. */ readonly interruption: boolean;
+      /** Whether it counts as an interruption of the point. */
+      readonly interruption: boolean;
+      /** Whether the node or its pilot is to blame, not the batch system's eviction. */
+      readonly infrastructure: boolean;
+      /** The pilot's sequence number when a message of its ended the lease, else null. */
+      readonly seq: number | null;
+      readonly node: string;
       readonly detail: string;
+      readonly previousSeq: number;
     })
   | (Base & {
       readonly type: "attemptEnded";
@@ -168,7 +177,7 @@ export type HyperpilotEvent =
       readonly node: string;
       readonly outcome: Outcome;
       readonly durationSeconds: number;
-      /** Journal sequence of the point's previous attemptEnded or leaseEnded, 0 for none: history is read backwards along it. */
+      /** Journal sequence of the point's previous attemptEnded or leaseEnded, 0 for none: history is read backwards. */
       readonly previousSeq: number;
     })
   | (Base & {
@@ -210,4 +219,3 @@ export type HyperpilotEvent =
 
 export type EventType = HyperpilotEvent["type"];
 export type EventOf<T extends EventType> = Extract<HyperpilotEvent, { type: T }>;
-export type { EffectiveLimits };

@@ -1,0 +1,92 @@
+/** The one place where the core changes: one event, applied. Deterministic, so that the journal rebuilds the same core. */
+import { assertNever } from "../protocol/assert-never.ts";
+import { applyPointEvent } from "./points/apply.ts";
+import { applyTaskEvent } from "./tasks/apply.ts";
+import { nodeKey, type Core } from "./core.ts";
+import type { EventOf, HyperpilotEvent } from "./events.ts";
+
+/** Applies `event` as the next of the journal. Throws on an event that contradicts the state: a bug or a broken journal. */
+export function apply(core: Core, event: HyperpilotEvent): void {
+  core.seq += 1;
+  switch (event.type) {
+    case "taskDefined":
+    case "taskStateChanged":
+    case "taskLimitsChanged":
+    case "runOpened":
+    case "runAnswered":
+    case "runFailed":
+      return applyTaskEvent(core, event);
+    case "pointGenerated":
+    case "leaseGranted":
+    case "leaseEnded":
+    case "attemptEnded":
+    case "checkpointStored":
+    case "pointFinal":
+    case "jobStarted":
+    case "jobEnded":
+      return applyPointEvent(core, event);
+    case "nodeDrained":
+      return drainNode(core, event);
+    case "queueChanged":
+      if (event.config === null) core.queues.delete(event.name);
+      else core.queues.set(event.name, event.config);
+      return;
+    case "tokenChanged":
+      return changeToken(core, event);
+    default:
+      return assertNever(event);
+  }
+}
+
+function drainNode(core: Core, event: EventOf<"nodeDrained">): void {
+  const key = nodeKey(event.queue, event.node);
+  if (event.drained) {
+    core.nodes.set(key, { lossesInRow: 0, tasks: new Set(), drained: true, reason: event.reason });
+  } else {
+    core.nodes.delete(key);
+  }
+}
+
+function changeToken(core: Core, event: EventOf<"tokenChanged">): void {
+  const { change } = event;
+  switch (change.kind) {
+    case "issued":
+      core.tokens.set(change.id, {
+        id: change.id,
+        sha256: change.sha256,
+        role: change.role,
+        name: change.name,
+        createdAtMs: event.atMs,
+        revoked: false,
+      });
+      return;
+    case "revoked": {
+      const token = core.tokens.get(change.id);
+      if (token !== undefined) token.revoked = true;
+      return;
+    }
+    case "bootIssued":
+      core.submissions.set(change.submissionId, {
+        id: change.submissionId,
+        queue: change.queue,
+        sha256: change.sha256,
+        exchanges: 0,
+        instance: null,
+        pilotId: null,
+      });
+      return;
+    case "bootExchanged": {
+      const submission = core.submissions.get(change.submissionId);
+      if (submission === undefined) throw new Error(`unknown submission ${change.submissionId}`);
+      submission.exchanges += 1;
+      submission.instance = change.instance;
+      submission.pilotId = change.pilotId;
+      return;
+    }
+    case "bootEnded":
+      core.submissions.delete(change.submissionId);
+      return;
+    default:
+      return assertNever(change);
+  }
+}

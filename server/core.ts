@@ -1,0 +1,209 @@
+/**
+ * The durable state: changed by events only (server/apply), journaled, rebuilt from the journal. Types and the empty state;
+ * reading it is free, changing it anywhere else is a bug.
+ */
+import {
+  FIRST_TASK_ID,
+  type Epoch,
+  type JobId,
+  type PilotId,
+  type PointId,
+  type QueueName,
+  type SubmissionId,
+  type TaskId,
+} from "../protocol/ids.ts";
+import type { QueueConfig } from "../protocol/queue.ts";
+import type { PointState, TaskState } from "../protocol/states.ts";
+import type { EffectiveLimits, Limits, TaskSpecification } from "../protocol/task.ts";
+import type { Role } from "./events.ts";
+import type { ReadyQueue } from "./points/ready-queue.ts";
+
+export interface Lease {
+  readonly pilotId: PilotId;
+  readonly slot: number;
+  readonly jobId: JobId;
+}
+
+export interface Point {
+  readonly id: PointId;
+  /** JSON text, byte for byte as proposed. */
+  readonly text: string;
+  readonly run: number | null;
+  readonly retryOf: PointId | null;
+  state: PointState;
+  /** Epoch of the last grant; [0, 0] before the first. */
+  epoch: Epoch;
+  /** Sequence number of the pilot's last journaled message under `epoch`. */
+  lastSeq: number;
+  lease: Lease | null;
+  /** Job and node of the last lease. */
+  jobId: JobId;
+  node: string;
+  attempts: number;
+  interruptions: number;
+  /** Interruptions since the last progress. */
+  interruptionsInRow: number;
+  loss: number | null;
+  /** Journal sequence of the newest entry of its history. */
+  historySeq: number;
+  /** The point was evaluated again as another one: it is not told to the steering any more. */
+  retried: boolean;
+}
+
+export interface Job {
+  readonly id: JobId;
+  readonly pilotId: PilotId;
+  readonly slot: number;
+  readonly node: string;
+  readonly queue: QueueName;
+  charged: boolean;
+  points: number;
+}
+
+export interface OpenRun {
+  readonly run: number;
+  epoch: Epoch;
+  try: number;
+  readonly pending: number;
+  readonly generated: number;
+  readonly wanted: number;
+}
+
+export interface FailureCause {
+  count: number;
+  readonly nodes: Set<string>;
+}
+
+export interface Task {
+  readonly id: TaskId;
+  readonly owner: string;
+  readonly spec: TaskSpecification;
+  readonly specSha256: string;
+  readonly createdAtMs: number;
+  /** Journal sequence of its definition. */
+  readonly definedSeq: number;
+  endedAtMs: number | null;
+  state: TaskState;
+  reason: string;
+  drains: boolean;
+  round: number;
+  limits: Limits;
+  effective: EffectiveLimits;
+  readonly points: Map<PointId, Point>;
+  readonly ready: ReadyQueue<Point>;
+  readonly counts: Record<PointState, number>;
+  /** Points made by steering; retries are not among them. */
+  generated: number;
+  readonly jobs: Map<JobId, Job>;
+  /** Active jobs that are charged. */
+  activeCharged: number;
+  nextJobId: JobId;
+  jobsCharged: number;
+  /** Ended jobs that saw only interruptions. */
+  readonly interruptedJobs: Set<JobId>;
+  run: OpenRun | null;
+  nextRun: number;
+  runsFinished: number;
+  askingEnded: string | null;
+  /** A point became final, or limits were raised, since the last %IN; true before the first. */
+  newsForSteering: boolean;
+  best: Point | null;
+  /** Worst real loss, for penalties; null before the first. */
+  worstLoss: number | null;
+  lossCount: number;
+  attemptsFailed: number;
+  interruptions: number;
+  /** Failures while no loss is there, by cause (error code and exit code). */
+  readonly failures: Map<string, FailureCause>;
+  /** Durations of the last finished evaluations, seconds. */
+  readonly durations: number[];
+  /** Best loss so far, one per improvement, with the number of losses by then. */
+  readonly bestSoFar: [number, number][];
+  /** Grows with every change; watchers compare it. */
+  version: number;
+}
+
+export interface NodeHealth {
+  lossesInRow: number;
+  readonly tasks: Set<TaskId>;
+  drained: boolean;
+  reason: string;
+}
+
+export interface TokenRecord {
+  readonly id: string;
+  readonly sha256: string;
+  readonly role: Role;
+  readonly name: string;
+  readonly createdAtMs: number;
+  revoked: boolean;
+}
+
+export interface Submission {
+  readonly id: SubmissionId;
+  readonly queue: QueueName;
+  readonly sha256: string;
+  exchanges: number;
+  instance: string | null;
+  pilotId: PilotId | null;
+}
+
+/** A lease on a point as found from its pilot. */
+export interface LeaseRef {
+  readonly task: Task;
+  readonly point: Point;
+}
+
+export interface Core {
+  /** Sequence number of the last event applied. */
+  seq: number;
+  /** Raised by a restore from a backup, so that older leases are stale. */
+  incarnation: number;
+  nextTaskId: TaskId;
+  readonly tasks: Map<TaskId, Task>;
+  /** "<owner>/<clientTaskUuid>" to task. */
+  readonly tasksByUuid: Map<string, TaskId>;
+  readonly queues: Map<QueueName, QueueConfig>;
+  /** "<queue>/<node>" to health. */
+  readonly nodes: Map<string, NodeHealth>;
+  readonly tokens: Map<string, TokenRecord>;
+  readonly submissions: Map<SubmissionId, Submission>;
+  readonly leasesByPilot: Map<PilotId, Map<string, LeaseRef>>;
+  /** Leased points by owner, for fair shares. */
+  readonly leasedByOwner: Map<string, number>;
+}
+
+export function createCore(): Core {
+  return {
+    seq: 0,
+    incarnation: 1,
+    nextTaskId: FIRST_TASK_ID,
+    tasks: new Map(),
+    tasksByUuid: new Map(),
+    queues: new Map(),
+    nodes: new Map(),
+    tokens: new Map(),
+    submissions: new Map(),
+    leasesByPilot: new Map(),
+    leasedByOwner: new Map(),
+  };
+}
+
+/** Points that wait for a loss. */
+export function pendingCount(task: Task): number {
+  return task.counts.ready + task.counts.leased;
+}
+
+/** Active jobs that no attempt has ended in yet. */
+export function unchargedActiveJobs(task: Task): number {
+  return task.jobs.size - task.activeCharged;
+}
+
+export function nodeKey(queue: QueueName, node: string): string {
+  return `${queue}/${node}`;
+}
+
+/** Whether loss `a` is better than `b` in the task's direction. */
+export function isBetter(task: Task, a: number, b: number): boolean {
+  return task.spec.direction === "min" ? a < b : a > b;
+}

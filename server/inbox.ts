@@ -1,0 +1,165 @@
+/** What enters the reactor, and what leaves it: closed unions. */
+import type { Epoch, Item, PilotId, QueueName, SubmissionId, TaskId } from "../protocol/ids.ts";
+import type { ErrorParts } from "../protocol/errors.ts";
+import type { FromHarvester, ToHarvester } from "../protocol/harvester-messages.ts";
+import type { FromPilot, ToPilot } from "../protocol/pilot-messages.ts";
+import type { QueueConfig } from "../protocol/queue.ts";
+import type { Limits, TaskSpecification } from "../protocol/task.ts";
+import type { Role } from "./events.ts";
+import type { SessionId } from "./live.ts";
+
+/** Who sends a command: a user by token, or the server itself. */
+export interface Principal {
+  readonly user: string;
+  readonly roles: Role["roles"];
+}
+
+export type ControlAction = "pause" | "resume" | "finish" | "hardFinish" | "kill";
+
+/** A change asked for through REST; answered when it is durable. */
+export type Command =
+  | { readonly type: "submitTask"; readonly spec: TaskSpecification }
+  | { readonly type: "controlTask"; readonly taskId: TaskId; readonly action: ControlAction }
+  | { readonly type: "changeLimits"; readonly taskId: TaskId; readonly limits: Partial<Limits> }
+  | { readonly type: "retryPoints"; readonly taskId: TaskId; readonly pointIds: readonly string[] }
+  | { readonly type: "putQueue"; readonly config: QueueConfig }
+  | { readonly type: "removeQueue"; readonly name: QueueName }
+  | {
+      readonly type: "issueToken";
+      readonly id: string;
+      readonly sha256: string;
+      readonly role: Role;
+      readonly name: string;
+    }
+  | { readonly type: "revokeToken"; readonly id: string }
+  | {
+      readonly type: "addBootSecrets";
+      readonly queue: QueueName;
+      readonly secrets: readonly { readonly submissionId: SubmissionId; readonly sha256: string }[];
+    }
+  | {
+      readonly type: "exchangeBootSecret";
+      readonly sha256: string;
+      readonly instance: string;
+      /** Id for the pilot if this is a new instance. */
+      readonly newPilotId: PilotId;
+    };
+
+/** Values of successful commands. */
+export interface CommandValues {
+  readonly submitTask: {
+    readonly taskId: TaskId;
+    readonly existed: boolean;
+    readonly warnings: readonly string[];
+  };
+  readonly controlTask: {
+    readonly taskId: TaskId;
+    readonly state: string;
+    readonly reason: string;
+  };
+  readonly changeLimits: CommandValues["controlTask"];
+  readonly retryPoints: CommandValues["controlTask"];
+  readonly putQueue: QueueConfig;
+  readonly removeQueue: null;
+  readonly issueToken: null;
+  readonly revokeToken: null;
+  readonly addBootSecrets: null;
+  readonly exchangeBootSecret: {
+    readonly pilotId: PilotId;
+    readonly submissionId: SubmissionId;
+    readonly queue: QueueName;
+    readonly leaseSeconds: number;
+  };
+}
+export type CommandOf<T extends Command["type"]> = Extract<Command, { type: T }>;
+
+export type InboxItem =
+  | {
+      readonly type: "pilot";
+      readonly session: SessionId;
+      readonly pilotId: PilotId;
+      readonly submissionId: SubmissionId;
+      readonly message: FromPilot;
+    }
+  | { readonly type: "pilotClosed"; readonly session: SessionId }
+  | { readonly type: "harvester"; readonly session: SessionId; readonly message: FromHarvester }
+  | { readonly type: "harvesterClosed"; readonly session: SessionId }
+  | {
+      readonly type: "command";
+      readonly requestId: number;
+      readonly principal: Principal;
+      readonly command: Command;
+    }
+  /** The answer of built-in steering. */
+  | {
+      readonly type: "proposed";
+      readonly taskId: TaskId;
+      readonly run: number;
+      readonly epoch: Epoch;
+      readonly answer:
+        | {
+            readonly ok: true;
+            readonly texts: readonly string[];
+            readonly exhausted: string | null;
+          }
+        | { readonly ok: false; readonly reason: string };
+    }
+  /** After a start: gives all leases fresh time and asks again for open runs. */
+  | { readonly type: "started" }
+  | { readonly type: "tick" };
+
+/** Codes with which a WebSocket is closed (RFC 6455 and its private range). */
+export const CLOSE = {
+  protocolViolation: 1008,
+  malformed: 1007,
+  tooSlow: 1013,
+  replaced: 4000,
+  shuttingDown: 1012,
+} as const;
+
+export type Effect =
+  | { readonly type: "toPilot"; readonly session: SessionId; readonly message: ToPilot }
+  | { readonly type: "toHarvester"; readonly session: SessionId; readonly message: ToHarvester }
+  | {
+      readonly type: "close";
+      readonly session: SessionId;
+      readonly code: number;
+      readonly reason: string;
+    }
+  /** Ask built-in steering; the request is read off the core when the effect runs. */
+  | { readonly type: "ask"; readonly taskId: TaskId; readonly run: number; readonly epoch: Epoch }
+  | { readonly type: "reply"; readonly requestId: number; readonly value: unknown }
+  | { readonly type: "replyError"; readonly requestId: number; readonly error: ErrorParts }
+  | {
+      readonly type: "appendLog";
+      readonly taskId: TaskId;
+      readonly pointId: string;
+      readonly epoch: Epoch;
+      readonly text: string;
+    }
+  /** Draw secrets for new submissions, journal their hashes by `addBootSecrets`, then send them. */
+  | {
+      readonly type: "drawSecrets";
+      readonly session: SessionId;
+      readonly queue: QueueName;
+      readonly count: number;
+    }
+  | {
+      readonly type: "audit";
+      readonly what: string;
+      readonly who: string;
+      readonly detail: string;
+    };
+
+/** What the reactor may use besides core and live: pure functions. */
+export interface ReactorPorts {
+  /** sha256 of a text, hex. */
+  readonly sha256: (text: string) => string;
+  /** Bearer token for the bytes of one lease. */
+  readonly leaseToken: (item: Item, epoch: Epoch) => string;
+}
+
+export interface Moment {
+  readonly monotonicMs: number;
+  readonly wallMs: number;
+}
