@@ -91,6 +91,15 @@ export const PILOT = {
   memorySampleMs: 2_000,
   /** SIGTERM to SIGKILL at a time-out or stop. */
   killGraceMs: 5_000,
+  /** How often a running payload's output file is looked at, and cut when it is long. */
+  outputCheckMs: 100,
+  /** Longest wait for killed processes to be gone. */
+  killedGoneMs: 5_000,
+  /** A failure with less free space than this on the node's scratch is the node's, not the payload's. */
+  diskFullBytes: MIB,
+  /** Entries of a work directory that are removed within the pilot; larger ones are left to a program. */
+  removeEntriesMax: 2_000,
+  runtimeProbeTimeoutMs: 20_000,
   gpuProbeTimeoutMs: 10_000,
   gpusMax: 64,
   idleSecondsDefault: 300,

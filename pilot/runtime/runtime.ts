@@ -21,6 +21,23 @@ export interface PayloadRequest {
 export interface PayloadCommand {
   readonly argv: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
+  /** Whether the program writes an account of its own to descriptor 3; `verdict` reads that text. */
+  readonly reportsStatus: boolean;
+}
+
+/** How a started command ended, as `verdict` judges it. */
+export interface CommandEnd {
+  readonly exitCode: number;
+  /** The last part of the output. */
+  readonly outputTail: string;
+  /** What was written to descriptor 3; empty unless `reportsStatus`. */
+  readonly statusText: string;
+}
+
+/** Where the payload sees the directories of its request. */
+export interface PayloadPaths {
+  readonly workDirectory: string;
+  readonly temporaryDirectory: string;
 }
 
 /** Exit status of a started payload, told apart from a failure of the runtime itself. */
@@ -38,6 +55,8 @@ export interface Runtime {
   supports(image: string): boolean;
   /** Errors: E_IMAGE (form not supported here), E_RUNTIME. Makes no process. */
   command(request: PayloadRequest): PayloadCommand;
-  /** Reads from exit code and the end of the output whether the runtime failed before the payload began. */
-  verdict(exitCode: number, outputTail: string): RuntimeVerdict;
+  /** The paths under which the payload sees its directories, for its environment. */
+  pathsInside(outside: PayloadPaths): PayloadPaths;
+  /** Whether the runtime failed before the payload began. */
+  verdict(end: CommandEnd): RuntimeVerdict;
 }

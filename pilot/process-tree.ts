@@ -1,0 +1,84 @@
+/** Processes of a payload, read from /proc. */
+import { readFileSync, readdirSync } from "node:fs";
+
+/** Descendants looked at for one payload at most: a fork bomb must not stop the pilot. */
+export const PROCESSES_MAX = 4_096;
+
+/**
+ * All descendants of a process, parents before children, without itself. Reads only the tree, not all of /proc, so that a
+ * sample costs little on a node with thousands of processes. Processes that come and go meanwhile may be missed.
+ */
+export function descendants(rootPid: number): readonly number[] {
+  const found: number[] = [];
+  const waiting = [rootPid];
+  while (waiting.length > 0 && found.length < PROCESSES_MAX) {
+    const pid = waiting.shift();
+    if (pid === undefined) break;
+    for (const child of children(pid)) {
+      found.push(child);
+      waiting.push(child);
+    }
+  }
+  return found;
+}
+
+function children(pid: number): readonly number[] {
+  const all: number[] = [];
+  for (const thread of listProc(`/proc/${pid}/task`)) {
+    const text = readProc(`/proc/${pid}/task/${thread}/children`);
+    for (const word of text.split(" ")) if (word !== "") all.push(Number(word));
+  }
+  return all;
+}
+
+/** Processes of a session, whoever their parent is: finds those that were orphaned outside a PID namespace. */
+export function sessionMembers(session: number): readonly number[] {
+  return listProc("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => statFields(pid)[3] === String(session))
+    .map(Number);
+}
+
+/** Processes among `pids` that live in a PID namespace below the pilot's own: those inside a container. */
+export function inNestedNamespace(pids: readonly number[]): readonly number[] {
+  const own = namespaceDepth("self");
+  return pids.filter((pid) => namespaceDepth(String(pid)) > own);
+}
+
+function namespaceDepth(pid: string): number {
+  const line = /^NSpid:(.*)$/m.exec(readProc(`/proc/${pid}/status`))?.[1] ?? "";
+  return line.trim().split(/\s+/).length;
+}
+
+/** Whether a process runs; one that has ended and is not yet reaped does not. */
+export function isRunning(pid: number): boolean {
+  const state = statFields(String(pid))[0];
+  return state !== undefined && state !== "Z" && state !== "X";
+}
+
+/** Fields of /proc/PID/stat from the third (state) on: the second, the name, may hold spaces and parentheses. */
+function statFields(pid: string): readonly string[] {
+  const text = readProc(`/proc/${pid}/stat`);
+  if (text === "") return [];
+  return text
+    .slice(text.lastIndexOf(")") + 2)
+    .trim()
+    .split(" ");
+}
+
+/** Text of a /proc file; empty when the process is gone, which is no error, or may not be read. */
+export function readProc(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function listProc(path: string): readonly string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}

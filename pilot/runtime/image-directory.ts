@@ -1,0 +1,74 @@
+import { realpathSync, statSync } from "node:fs";
+import { join, sep } from "node:path";
+import { HyperpilotError, errorText } from "../../protocol/errors.ts";
+import type { PayloadRequest } from "./runtime.ts";
+
+/** Software areas that every user of a node reads anyway; images elsewhere must lie below the queue's readOnlyPaths. */
+const PUBLIC_PATHS = ["/usr", "/opt", "/cvmfs"] as const;
+
+/**
+ * The real path of a sandbox directory. A task's user names the image, so "/" or a home directory as "image" would show the
+ * node's files to the payload: only what the operator lets payloads read is taken. Errors: E_IMAGE.
+ */
+export function imageDirectory(request: PayloadRequest): string {
+  const { image } = request;
+  const root = realDirectory(image);
+  const allowed = [...PUBLIC_PATHS, ...request.readOnlyPaths];
+  if (!allowed.some((path) => isWithin(root, path)))
+    throw new HyperpilotError({
+      code: "E_IMAGE",
+      message: `image directory ${image} may not be used on this queue`,
+      why: "it lies outside the paths that the queue lets payloads read",
+      remedy: "ask the queue's operator to add it to readOnlyPaths",
+    });
+  for (const needed of ["srv/workDir", "tmp", "var/tmp", "proc", "dev"]) {
+    if (statSync(join(root, needed), { throwIfNoEntry: false })?.isDirectory() !== true)
+      throw new HyperpilotError({
+        code: "E_IMAGE",
+        message: `image directory ${image} has no directory /${needed}`,
+        why: "the image is read-only, so the mount point cannot be made",
+        remedy: `mkdir -p ${join(image, needed)}`,
+      });
+  }
+  if (request.gpus.length > 0)
+    throw new HyperpilotError({
+      code: "E_IMAGE",
+      message: "bubblewrap cannot bring the GPU driver into an image directory",
+      remedy: "use host: as image, or a queue with apptainer",
+    });
+  return root;
+}
+
+function realDirectory(image: string): string {
+  try {
+    const root = realpathSync(image);
+    if (statSync(root).isDirectory()) return root;
+  } catch (error) {
+    throw new HyperpilotError(
+      {
+        code: "E_IMAGE",
+        message: `image directory ${image} cannot be read on this node`,
+        why: errorText(error),
+        remedy: "name a directory that exists on the queue's nodes",
+      },
+      error,
+    );
+  }
+  throw new HyperpilotError({
+    code: "E_IMAGE",
+    message: `image ${image} is not a directory`,
+    why: "bubblewrap runs sandbox directories and host:, not SIF files",
+    remedy: "use a sandbox directory, or a queue with apptainer",
+  });
+}
+
+function isWithin(path: string, directory: string): boolean {
+  let top = directory;
+  try {
+    top = realpathSync(directory);
+  } catch {
+    // A path that the node lacks contains nothing.
+    return false;
+  }
+  return path === top || path.startsWith(top.endsWith(sep) ? top : top + sep);
+}
