@@ -67,7 +67,7 @@ export function createBubblewrap(options: BubblewrapOptions): Runtime {
 
   return {
     name: "bubblewrap",
-    supports: (image) => image === "host:" || image.startsWith("/"),
+    supports: (image) => image === "host:" || (image.startsWith("/") && !image.endsWith(".sif")),
     command,
     pathsInside: () => ({ workDirectory: WORK_DIRECTORY_INSIDE, temporaryDirectory: "/tmp" }),
     verdict,

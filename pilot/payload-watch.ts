@@ -1,0 +1,116 @@
+/** Watches one running payload: its time, its memory and the size of its output. */
+import type { Clock, Timer } from "../common/clock.ts";
+import { PILOT } from "../protocol/limits.ts";
+import type { OutputFile } from "./output-file.ts";
+import type { Spawner } from "./spawner.ts";
+import { payloadMemoryBytes } from "./usage.ts";
+
+/** Why a payload was ended. */
+export type Ended =
+  | { readonly type: "stopped" }
+  | { readonly type: "timeout"; readonly afterSeconds: number }
+  | { readonly type: "memory"; readonly bytes: number }
+  | { readonly type: "error"; readonly error: unknown };
+
+export interface Watch {
+  /** null while nothing was done to the payload. */
+  readonly ended: Ended | null;
+  /** Waits until a payload that was ended is gone with all its processes. */
+  finish(): Promise<void>;
+  stop(): void;
+}
+
+export interface WatchOptions {
+  readonly spawner: Spawner;
+  readonly clock: Clock;
+  readonly log: OutputFile;
+  readonly timeoutSeconds: number | null;
+  readonly memoryBytesMax: number;
+  readonly signal: AbortSignal;
+}
+
+/** Begins to watch; the caller stops it. */
+export function watchPayload(options: WatchOptions): Watch {
+  return new PayloadWatch(options);
+}
+
+/** Longest delay of a timer in JavaScript; a longer time-out is none. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+class PayloadWatch implements Watch {
+  readonly #options: WatchOptions;
+  readonly #timers = new Map<string, Timer>();
+  readonly #abort: () => void;
+  #ended: Ended | null = null;
+  #killing: Promise<void> = Promise.resolve();
+
+  constructor(options: WatchOptions) {
+    this.#options = options;
+    this.#abort = () => this.#end({ type: "stopped" });
+    options.signal.addEventListener("abort", this.#abort, { once: true });
+    const { timeoutSeconds } = options;
+    const timeoutMs = (timeoutSeconds ?? Infinity) * 1_000;
+    if (timeoutSeconds !== null && timeoutMs <= TIMER_MS_MAX)
+      this.#after("timeout", timeoutMs, () => this.#timeOut(timeoutSeconds));
+    this.#checkOutput();
+    this.#checkMemory();
+  }
+
+  get ended(): Ended | null {
+    return this.#ended;
+  }
+
+  /** A payload that ended within its grace time may have left processes that ignore SIGTERM. */
+  async finish(): Promise<void> {
+    if (this.#ended !== null) this.#kill();
+    await this.#killing;
+  }
+
+  stop(): void {
+    this.#options.signal.removeEventListener("abort", this.#abort);
+    for (const timer of this.#timers.values()) timer.cancel();
+    this.#timers.clear();
+  }
+
+  #timeOut(afterSeconds: number): void {
+    if (this.#ended !== null) return;
+    this.#ended = { type: "timeout", afterSeconds };
+    void this.#options.spawner.kill("SIGTERM");
+    this.#after("kill", PILOT.killGraceMs, () => this.#kill());
+  }
+
+  #end(ended: Ended): void {
+    // A stop does not wait for the grace time of a time-out.
+    if (this.#ended !== null && ended.type !== "stopped") return;
+    this.#ended = ended;
+    this.#kill();
+  }
+
+  #kill(): void {
+    this.#killing = this.#options.spawner.kill("SIGKILL");
+  }
+
+  #checkOutput(): void {
+    this.#after("output", PILOT.outputCheckMs, () => {
+      try {
+        this.#options.log.check();
+        this.#checkOutput();
+      } catch (error) {
+        this.#end({ type: "error", error });
+      }
+    });
+  }
+
+  #checkMemory(): void {
+    this.#after("memory", PILOT.memorySampleMs, () => {
+      const { spawner, memoryBytesMax } = this.#options;
+      const bytes = spawner.pid === null ? 0 : payloadMemoryBytes(spawner.pid, memoryBytesMax);
+      if (bytes > memoryBytesMax) this.#end({ type: "memory", bytes });
+      else this.#checkMemory();
+    });
+  }
+
+  #after(name: string, ms: number, action: () => void): void {
+    this.#timers.set(name, this.#options.clock.setTimer(ms, action));
+  }
+}
