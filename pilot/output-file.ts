@@ -7,6 +7,7 @@ import {
   readSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from "node:fs";
 import { PILOT } from "../protocol/limits.ts";
@@ -143,10 +144,5 @@ function appendText(path: string, text: string): void {
 }
 
 function sizeOf(path: string): number {
-  const file = openSync(path, "r");
-  try {
-    return fstatSync(file).size;
-  } finally {
-    closeSync(file);
-  }
+  return statSync(path).size;
 }

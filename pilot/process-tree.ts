@@ -1,20 +1,21 @@
 /** Processes of a payload, read from /proc. */
 import { readFileSync, readdirSync } from "node:fs";
-
-/** Descendants looked at for one payload at most: a fork bomb must not stop the pilot. */
-export const PROCESSES_MAX = 4_096;
+import { PILOT } from "../protocol/limits.ts";
 
 /**
  * All descendants of a process, parents before children, without itself. Reads only the tree, not all of /proc, so that a
- * sample costs little on a node with thousands of processes. Processes that come and go meanwhile may be missed.
+ * sample costs little on a node with thousands of processes. Processes that come and go meanwhile may be missed, and those
+ * beyond `processesMax` are: a fork bomb must not stop the pilot.
  */
-export function descendants(rootPid: number): readonly number[] {
+export function descendants(
+  rootPid: number,
+  processesMax: number = PILOT.processesPerPayloadMax,
+): readonly number[] {
   const found: number[] = [];
   const waiting = [rootPid];
-  while (waiting.length > 0 && found.length < PROCESSES_MAX) {
-    const pid = waiting.shift();
-    if (pid === undefined) break;
+  for (let pid = waiting.shift(); pid !== undefined; pid = waiting.shift()) {
     for (const child of children(pid)) {
+      if (found.length >= processesMax) return found;
       found.push(child);
       waiting.push(child);
     }

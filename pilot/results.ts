@@ -68,7 +68,7 @@ function readBounded(work: string, name: string): Found {
 function tooLarge(sizeBytes: number): Found {
   return {
     type: "unfit",
-    problem: `is ${formatBytes(sizeBytes)} large, at most ${formatBytes(PILOT.outputJsonBytesMax)} are read`,
+    problem: `has ${sizeBytes} bytes (${formatBytes(sizeBytes)}), at most ${PILOT.outputJsonBytesMax} are read`,
   };
 }
 

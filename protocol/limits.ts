@@ -49,6 +49,15 @@ export const SERVER = {
   logHeadBytesMax: 10 * MIB,
   logTailBytesMax: 10 * MIB,
   uploadBytesMax: 2_000 * MIB,
+  /** Streams of one search's changes that are open at a time, and the least time between two events of one. */
+  watchersMax: 500,
+  watchIntervalMs: 500,
+  watchHeartbeatMs: 15_000,
+  /** Attempts and interruptions of one point that are shown, the newest ones. */
+  historyEntriesMax: 100,
+  requestTimeoutMs: 60_000,
+  headersTimeoutMs: 10_000,
+  headerBytesMax: 16 * KIB,
 } as const;
 
 /** Bounds of a task. */
@@ -93,6 +102,8 @@ export const PILOT = {
   killGraceMs: 5_000,
   /** How often a running payload's output file is looked at, and cut when it is long. */
   outputCheckMs: 100,
+  /** Processes of one payload that are looked at, parents first. */
+  processesPerPayloadMax: 4_096,
   /** Longest wait for killed processes to be gone. */
   killedGoneMs: 5_000,
   /** A failure with less free space than this on the node's scratch is the node's, not the payload's. */

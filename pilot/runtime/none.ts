@@ -2,7 +2,10 @@
 import { HyperpilotError } from "../../protocol/errors.ts";
 import type { PayloadCommand, PayloadRequest, Runtime } from "./runtime.ts";
 
-/** The runtime that contains nothing. The payload runs as the pilot's user and sees all that the user sees. */
+/**
+ * The runtime that contains nothing. The payload runs as the pilot's user and sees all that the user sees, and a process of
+ * it that leaves both its session and its parent (setsid and a double fork) outlives it: only a PID namespace holds those.
+ */
 export function createNone(): Runtime {
   return {
     name: "none",

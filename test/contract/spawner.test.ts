@@ -183,6 +183,19 @@ describe("Spawner: a shell per slot", () => {
     await first;
   });
 
+  it("lists the processes of a command, parents first and no more than asked for", async () => {
+    const running = spawner.start(shell("(sleep 1000 & sleep 1000 & wait) & echo x >ready; wait"));
+    const all = await waitUntil("all four run", () => {
+      // One of the shell's children is no command: it waits for the end of the pilot.
+      const found = descendants(spawner.pid!);
+      return found.length >= 5 ? found : null;
+    });
+    assert.deepEqual(descendants(spawner.pid!, 3), all.slice(0, 3));
+    assert.deepEqual(descendants(spawner.pid!, 0), []);
+    await spawner.kill("SIGKILL");
+    await running;
+  });
+
   it("reports a shell that something else has killed, and starts a new one", async () => {
     const first = spawner.start(shell("echo x >ready; sleep 1000"));
     const rejected = assert.rejects(first, { code: "E_RUNTIME" });

@@ -255,6 +255,11 @@ describe("Sandbox of a payload: bubblewrap", function () {
     assert.equal((await output(exec, { slot: { memoryBytes: 100_000_000 } })).trim(), "50000000");
   });
 
+  it("counts memory that forked workers share once", async () => {
+    const exec = `perl -e 'my $x = "a" x 60_000_000; for (1..4) { fork or do { sleep 4; exit } } sleep 3'`;
+    assert.equal(await output(exec, { slot: { memoryBytes: 150_000_000 } }), "");
+  });
+
   it("puts the task's files, the point and an executable command into the work directory", async () => {
     const files = join(bench.directory.path, "files");
     mkdirSync(join(files, "sub"), { recursive: true });
