@@ -57,6 +57,8 @@ export const ToHarvester = z.discriminatedUnion("type", [
     type: z.literal("wanted"),
     queue: QueueConfig,
     pilots: z.number().int().nonnegative(),
+    /** Submissions of this queue whose pilot has connected at least once. */
+    connected: z.array(submissionId).max(HARVESTER.pilotsPerQueueMax).default([]),
   }),
   z.object({
     type: z.literal("bootSecrets"),

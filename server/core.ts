@@ -161,6 +161,8 @@ export interface Core {
   incarnation: number;
   nextTaskId: TaskId;
   readonly tasks: Map<TaskId, Task>;
+  /** Tasks that have not ended: what has to be looked at again and again. */
+  readonly activeTasks: Set<Task>;
   /** "<owner>/<clientTaskUuid>" to task. */
   readonly tasksByUuid: Map<string, TaskId>;
   readonly queues: Map<QueueName, QueueConfig>;
@@ -179,6 +181,7 @@ export function createCore(): Core {
     incarnation: 1,
     nextTaskId: FIRST_TASK_ID,
     tasks: new Map(),
+    activeTasks: new Set(),
     tasksByUuid: new Map(),
     queues: new Map(),
     nodes: new Map(),

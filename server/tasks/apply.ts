@@ -28,7 +28,7 @@ export function applyTaskEvent(core: Core, event: TaskEvent): void {
   task.version += 1;
   switch (event.type) {
     case "taskStateChanged":
-      return changeState(task, event);
+      return changeState(core, task, event);
     case "taskLimitsChanged":
       task.limits = event.limits;
       task.effective = effectiveLimits(event.limits, isBuiltin(task.spec.steering));
@@ -110,17 +110,21 @@ function defineTask(core: Core, event: EventOf<"taskDefined">): void {
   });
 }
 
-function changeState(task: Task, event: EventOf<"taskStateChanged">): void {
+function changeState(core: Core, task: Task, event: EventOf<"taskStateChanged">): void {
   if (!TASK_TRANSITIONS[task.state].includes(event.state)) {
     throw new Error(`task ${task.id}: ${task.state} is never followed by ${event.state}`);
   }
   const newRound = isEnded(task.state) && event.state === "running";
+  if (task.state === "paused") task.failures.clear();
   task.state = event.state;
   task.reason = event.reason;
   task.drains = event.drains;
   if (isEnded(event.state)) {
     task.endedAtMs = event.atMs;
     task.run = null;
+    core.activeTasks.delete(task);
+  } else {
+    core.activeTasks.add(task);
   }
   if (newRound) startRound(task);
 }

@@ -7,7 +7,11 @@ import { setTimeout as delay } from "node:timers/promises";
 export async function waitUntil<T>(
   what: string,
   probe: () => T | Promise<T>,
-  options: { readonly timeoutMs?: number; readonly intervalMs?: number; readonly state?: () => unknown } = {},
+  options: {
+    readonly timeoutMs?: number;
+    readonly intervalMs?: number;
+    readonly state?: () => unknown;
+  } = {},
 ): Promise<NonNullable<T>> {
   const { timeoutMs = 10_000, intervalMs = 20 } = options;
   const deadline = performance.now() + timeoutMs;

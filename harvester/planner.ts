@@ -1,0 +1,131 @@
+/** The planner: what is wanted and what is true, turned into steps. Pure; steps are data. */
+import { HARVESTER } from "../protocol/limits.ts";
+import type { QueueConfig } from "../protocol/queue.ts";
+import type { SubmissionReport } from "../protocol/harvester-messages.ts";
+import type { BatchTruth } from "./driver.ts";
+
+export interface KnownSubmission {
+  readonly submissionId: string;
+  /** null before the batch system answered. */
+  readonly batchId: string | null;
+  readonly truth: BatchTruth;
+  /** Whether its pilot has connected to the server at least once. */
+  readonly connected: boolean;
+}
+
+export interface QueueHealth {
+  /** Failed submits in a row. */
+  submitFailures: number;
+  /** Pilots in a row that ended without ever connecting. */
+  neverConnected: number;
+  /** Monotonic time of the next probe; null: not paused. */
+  probeAtMs: number | null;
+  lastError: string | null;
+}
+
+export interface QueueSituation {
+  readonly queue: QueueConfig;
+  readonly wantedPilots: number;
+  readonly submissions: readonly KnownSubmission[];
+  /** Submission ids whose boot secrets are at hand and unused. */
+  readonly freeSecrets: readonly string[];
+  readonly health: QueueHealth;
+  /** The server asked for secrets already and has not answered yet. */
+  readonly secretsAsked: boolean;
+}
+
+export type Step =
+  | { readonly type: "submit"; readonly queue: QueueConfig; readonly submissionId: string }
+  | { readonly type: "remove"; readonly submissionId: string; readonly reason: string }
+  | { readonly type: "ended"; readonly queue: string; readonly submissionId: string; readonly detail: string; readonly connected: boolean }
+  | {
+      readonly type: "report";
+      readonly queue: string;
+      readonly submissions: readonly SubmissionReport[];
+      readonly secretsNeeded: number;
+      readonly lastError: string | null;
+    };
+
+/** Steps for one queue, in the order in which they are to be done. Scale-in is never by removal: idle pilots leave by themselves. */
+export function planQueue(situation: QueueSituation, nowMs: number): Step[] {
+  const { queue, submissions, freeSecrets, health } = situation;
+  const steps: Step[] = [];
+  const alive = submissions.filter((one) => one.truth.type !== "ended");
+  for (const one of submissions) {
+    if (one.truth.type !== "ended") continue;
+    const { submissionId, connected } = one;
+    steps.push({ type: "ended", queue: queue.name, submissionId, detail: one.truth.detail, connected });
+  }
+  const wantedNew = submissionsToMake(situation, alive, nowMs);
+  for (const submissionId of freeSecrets.slice(0, wantedNew)) steps.push({ type: "submit", queue, submissionId });
+  const missing = Math.max(0, wantedNew - freeSecrets.length);
+  steps.push({
+    type: "report",
+    queue: queue.name,
+    submissions: alive.slice(0, HARVESTER.submissionsPerReportMax).map(reportOf),
+    secretsNeeded: situation.secretsAsked ? 0 : Math.min(missing, HARVESTER.submissionsPerReportMax),
+    lastError: health.lastError,
+  });
+  return steps;
+}
+
+/** Every submission that has not ended counts, started or not; what could not be looked up counts too. */
+function submissionsToMake(situation: QueueSituation, alive: readonly KnownSubmission[], nowMs: number): number {
+  const { queue, wantedPilots, health } = situation;
+  if (queue.state === "offline" || queue.state === "drain") return 0;
+  const waiting = alive.filter((one) => !one.connected).length;
+  const { maxPilots, maxQueued, maxPerCycle } = queue.limits;
+  const room = Math.min(wantedPilots - alive.length, maxPilots - alive.length, maxQueued - waiting, maxPerCycle);
+  if (health.probeAtMs === null) return Math.max(0, room);
+  // A paused queue probes itself with one submission at a time.
+  return nowMs >= health.probeAtMs && waiting === 0 ? Math.min(1, Math.max(0, room)) : 0;
+}
+
+function reportOf(one: KnownSubmission): SubmissionReport {
+  const { truth } = one;
+  const state = truth.type === "active" ? truth.phase : truth.type === "ended" ? "ended" : "unknown";
+  return { submissionId: one.submissionId, state, batchId: one.batchId, detail: truth.detail };
+}
+
+/** First delay before a paused queue probes itself, doubled with each failed probe up to the last. */
+const PROBE_MS = 30_000;
+const PROBE_MS_MAX = 600_000;
+
+/** Notes that a submit failed; pauses the queue after too many in a row. */
+export function noteSubmitFailed(health: QueueHealth, why: string, nowMs: number): void {
+  health.submitFailures += 1;
+  health.lastError = why;
+  if (health.submitFailures >= HARVESTER.submitFailuresToPause) {
+    pause(health, health.submitFailures - HARVESTER.submitFailuresToPause, nowMs);
+  }
+}
+
+export function noteSubmitted(health: QueueHealth): void {
+  health.submitFailures = 0;
+  if (health.neverConnected === 0) health.lastError = null;
+}
+
+/** Notes how a submission ended; pauses the queue after too many pilots in a row that never connected. */
+export function noteEnded(health: QueueHealth, connected: boolean, detail: string, nowMs: number): void {
+  if (connected) return noteConnected(health);
+  health.neverConnected += 1;
+  health.lastError = `a pilot ended without ever connecting: ${detail}`;
+  if (health.neverConnected >= HARVESTER.neverConnectedToPause) {
+    pause(health, health.neverConnected - HARVESTER.neverConnectedToPause, nowMs);
+  }
+}
+
+/** A pilot of the queue has connected: whatever was wrong is over. */
+export function noteConnected(health: QueueHealth): void {
+  health.neverConnected = 0;
+  health.probeAtMs = null;
+  if (health.submitFailures === 0) health.lastError = null;
+}
+
+function pause(health: QueueHealth, failedProbes: number, nowMs: number): void {
+  health.probeAtMs = nowMs + Math.min(PROBE_MS_MAX, PROBE_MS * 2 ** failedProbes);
+}
+
+export function healthyQueue(): QueueHealth {
+  return { submitFailures: 0, neverConnected: 0, probeAtMs: null, lastError: null };
+}

@@ -1,0 +1,50 @@
+/** The head file: how far the journal reached, kept beside it, because LevelDB drops damaged records silently. */
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+import { z } from "zod";
+import { systemErrorCode } from "../../protocol/errors.ts";
+import { brokenJournal } from "./record.ts";
+import type { Head } from "./journal.ts";
+
+const HeadFile = z.strictObject({
+  version: z.literal(1),
+  seq: z.number().int().nonnegative(),
+  hash: z.string().length(64),
+  term: z.number().int().nonnegative(),
+});
+export type HeadFile = z.infer<typeof HeadFile>;
+
+/** The head, or null when there is no file. Errors: E_JOURNAL_BROKEN when it cannot be read. */
+export function readHead(file: string): HeadFile | null {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    if (systemErrorCode(error) === "ENOENT") return null;
+    throw brokenJournal(0, `its head file cannot be read: ${systemErrorCode(error) ?? "unknown error"}`, error);
+  }
+  try {
+    return HeadFile.parse(JSON.parse(text));
+  } catch (error) {
+    throw brokenJournal(0, "its head file is damaged", error);
+  }
+}
+
+/** Writes the head so that after a crash the old or the new one is there: temp, fsync, rename, fsync of the directory. */
+export function writeHead(file: string, head: Head & { readonly term: number }): void {
+  const temporary = `${file}.new`;
+  const handle = openSync(temporary, "w", 0o600);
+  try {
+    writeSync(handle, JSON.stringify({ version: 1, seq: head.seq, hash: head.hash, term: head.term }));
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+  renameSync(temporary, file);
+  const directory = openSync(dirname(file), "r");
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}

@@ -1,0 +1,78 @@
+/** Form of one journal record: a batch, chained to the one before by sha256. */
+import { createHash } from "node:crypto";
+import { decodeTrusted, encode } from "../../protocol/codec.ts";
+import { HyperpilotError, errorText } from "../../protocol/errors.ts";
+import type { HyperpilotEvent } from "../events.ts";
+import type { Batch } from "./journal.ts";
+
+const RECORD_VERSION = 1;
+
+/** Hash before the first record. */
+export const NO_HASH = "0".repeat(64);
+
+export interface EncodedRecord {
+  readonly key: string;
+  readonly value: Uint8Array;
+  /** sha256, hex: of the previous hash, the first sequence number and the events. */
+  readonly hash: string;
+}
+
+/** Fixed width, so that keys sort as numbers do. */
+export function recordKey(firstSeq: number): string {
+  return firstSeq.toString(16).padStart(14, "0");
+}
+
+export function encodeRecord(batch: Batch, previousHash: string): EncodedRecord {
+  const body = encode(batch.events);
+  const hash = hashOf(previousHash, batch.firstSeq, body);
+  const value = encode([RECORD_VERSION, batch.events.length, previousHash, hash, body]);
+  return { key: recordKey(batch.firstSeq), value, hash };
+}
+
+export interface DecodedRecord {
+  readonly batch: Batch;
+  readonly hash: string;
+  readonly lastSeq: number;
+}
+
+/** Decodes and checks one record against the chain. Errors: E_JOURNAL_BROKEN. */
+export function decodeRecord(key: string, value: Uint8Array, previousHash: string | null): DecodedRecord {
+  const firstSeq = Number.parseInt(key, 16);
+  let fields: unknown;
+  try {
+    fields = decodeTrusted(value);
+  } catch (error) {
+    throw brokenJournal(firstSeq, `its record cannot be read: ${errorText(error)}`);
+  }
+  const [version, count, previous, hash, body] = Array.isArray(fields) ? (fields as unknown[]) : [];
+  if (version !== RECORD_VERSION) {
+    throw brokenJournal(firstSeq, `its record has version ${String(version)}, this program reads ${RECORD_VERSION}`);
+  }
+  const isShaped = typeof previous === "string" && typeof hash === "string" && body instanceof Uint8Array;
+  if (!isShaped || typeof count !== "number") throw brokenJournal(firstSeq, "its record has an unknown shape");
+  if (previousHash !== null && previous !== previousHash) {
+    throw brokenJournal(firstSeq, "its record does not follow the one before (hash chain)");
+  }
+  if (hashOf(previous, firstSeq, body) !== hash) throw brokenJournal(firstSeq, "its record was changed (hash)");
+  const events = decodeTrusted(body) as HyperpilotEvent[];
+  if (events.length !== count) throw brokenJournal(firstSeq, "its record holds another number of events than it says");
+  return { batch: { firstSeq, events }, hash, lastSeq: firstSeq + count - 1 };
+}
+
+function hashOf(previousHash: string, firstSeq: number, body: Uint8Array): string {
+  return createHash("sha256").update(`${previousHash}:${firstSeq}:`).update(body).digest("hex");
+}
+
+/** The error with which a server refuses to start. */
+export function brokenJournal(seq: number, why: string, cause?: unknown): HyperpilotError {
+  return new HyperpilotError(
+    {
+      code: "E_JOURNAL_BROKEN",
+      message: `The journal is broken at event ${seq}.`,
+      why,
+      remedy:
+        "The server does not start on it, because results could be missing. Keep a copy of the data directory, check the disk, and restore the last backup.",
+    },
+    cause,
+  );
+}

@@ -1,0 +1,103 @@
+/** Jobs: the stay of a task on a slot. When one may begin, go on, and end. */
+import { lackingFor } from "../../protocol/resources.ts";
+import { TASK } from "../../protocol/limits.ts";
+import type { QueueConfig } from "../../protocol/queue.ts";
+import { unchargedActiveJobs, type Core, type Job, type Task } from "../core.ts";
+import type { JobEndReason } from "../events.ts";
+import type { LivePilot, LiveSlot } from "../live.ts";
+import { emit, type Turn } from "../turn.ts";
+
+/** Whether points of the task may be granted at all in its present state. */
+export function mayGrant(task: Task): boolean {
+  return task.state === "running" || (task.state === "finishing" && !task.drains);
+}
+
+/** Whether a limit forbids any further job; active ones go on. */
+export function jobLimitReached(task: Task): boolean {
+  const { maxEvaluationJobs } = task.effective;
+  return (
+    task.jobsCharged + unchargedActiveJobs(task) >= maxEvaluationJobs ||
+    task.interruptedJobs.size >= TASK.interruptedJobsFactor * maxEvaluationJobs
+  );
+}
+
+/** Whether a slot that fits could begin a job of the task now. */
+export function mayStartJob(task: Task): boolean {
+  return (
+    mayGrant(task) &&
+    task.counts.ready > 0 &&
+    task.jobs.size < task.effective.nParallelEvaluation &&
+    !jobLimitReached(task)
+  );
+}
+
+/** What keeps the task out of a queue as configured; empty when nothing does. */
+export function queueLacks(task: Task, queue: QueueConfig): string[] {
+  const lacks: string[] = [];
+  if (queue.role !== "evaluation") lacks.push("is a central queue, for steering only");
+  if (task.spec.queues.length > 0 && !task.spec.queues.includes(queue.name)) {
+    lacks.push(`is not among the queues that the task names (${task.spec.queues.join(", ")})`);
+  }
+  return lacks;
+}
+
+/** Whether a slot of a queue fits the task. */
+export function slotFits(task: Task, queue: QueueConfig, slot: LiveSlot): boolean {
+  return (
+    queueLacks(task, queue).length === 0 && lackingFor(task.spec.needs, slot.resources).length === 0
+  );
+}
+
+/** Whether one evaluation fits into the walltime that the pilot has left. */
+export function walltimeSuffices(task: Task, pilot: LivePilot, monotonicMs: number): boolean {
+  if (pilot.walltimeEndMs === null) return true;
+  const neededSeconds = task.spec.evaluation.timeoutSeconds ?? medianSeconds(task) ?? 0;
+  return pilot.walltimeEndMs - monotonicMs > (neededSeconds + TASK.walltimeReserveSeconds) * 1_000;
+}
+
+/** Median duration of the last evaluations that gave a loss; null before the first. */
+export function medianSeconds(task: Task): number | null {
+  if (task.durations.length === 0) return null;
+  const sorted = [...task.durations].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? null;
+}
+
+/** Order of tasks for free slots: leased points of the task's user, then of the task, then lower id. */
+export function compareShares(core: Core, a: Task, b: Task): number {
+  return (
+    (core.leasedByOwner.get(a.owner) ?? 0) - (core.leasedByOwner.get(b.owner) ?? 0) ||
+    a.counts.leased - b.counts.leased ||
+    a.id - b.id
+  );
+}
+
+/** Why the job must not take another point now, or null when it may go on. */
+export function reasonToEndJob(
+  turn: Turn,
+  task: Task,
+  job: Job,
+  pilot: LivePilot,
+): JobEndReason | null {
+  if (!mayGrant(task)) return "taskStopped";
+  if (task.counts.ready === 0) return "noWork";
+  if (pilot.draining) return "pilotGone";
+  if (job.points >= task.effective.maxPointsPerEvaluationJob) return "pointsCap";
+  if (task.jobs.size > task.effective.nParallelEvaluation) return "limit";
+  if (!walltimeSuffices(task, pilot, turn.now.monotonicMs)) return "walltime";
+  const slot = pilot.slots[job.slot];
+  const queue = turn.core.queues.get(pilot.queue);
+  if (slot === undefined || queue === undefined) return "pilotGone";
+  for (const other of turn.core.activeTasks) {
+    if (other === task || !mayStartJob(other)) continue;
+    if (compareShares(turn.core, other, task) < 0 && slotFits(other, queue, slot))
+      return "fairShare";
+  }
+  return null;
+}
+
+/** Ends the job if it is still there. */
+export function endJob(turn: Turn, task: Task, jobId: number, reason: JobEndReason): void {
+  if (!task.jobs.has(jobId)) return;
+  emit(turn, { type: "jobEnded", taskId: task.id, jobId, reason });
+  turn.live.mayDispatch = true;
+}

@@ -1,0 +1,104 @@
+/** Ends of leases other than by a result: interruptions, releases, revocations, lost pilots. */
+import { TASK } from "../../protocol/limits.ts";
+import { nodeKey, type Point, type Task } from "../core.ts";
+import type { JobEndReason, LeaseEndReason } from "../events.ts";
+import type { LivePilot } from "../live.ts";
+import { effect, emit, type Turn } from "../turn.ts";
+import { endJob } from "./jobs.ts";
+
+export interface LeaseEnd {
+  readonly reason: LeaseEndReason;
+  readonly interruption: boolean;
+  readonly infrastructure: boolean;
+  readonly seq: number | null;
+  readonly detail: string;
+  readonly jobEnd: JobEndReason;
+}
+
+/** Ends the lease of a point; the point is ready again, or `notEvaluated` when it may not be granted any more. */
+export function endLease(turn: Turn, task: Task, point: Point, end: LeaseEnd): void {
+  const queue = task.jobs.get(point.jobId)?.queue ?? "";
+  emit(turn, {
+    type: "leaseEnded",
+    taskId: task.id,
+    pointId: point.id,
+    epoch: point.epoch,
+    reason: end.reason,
+    interruption: end.interruption,
+    infrastructure: end.infrastructure,
+    seq: end.seq,
+    node: point.node,
+    detail: end.detail,
+    previousSeq: point.historySeq,
+  });
+  endJob(turn, task, point.jobId, end.jobEnd);
+  turn.live.mayDispatch = true;
+  if (
+    point.state === "ready" &&
+    (task.drains || point.interruptionsInRow >= TASK.interruptionsInRowMax)
+  ) {
+    emit(turn, {
+      type: "pointFinal",
+      taskId: task.id,
+      pointId: point.id,
+      state: "notEvaluated",
+      loss: null,
+    });
+  }
+  if (end.infrastructure) drainBadNode(turn, queue, point.node);
+}
+
+/** All leases of a pilot that is gone end as interruptions. */
+export function endLeasesOfPilot(
+  turn: Turn,
+  pilotId: string,
+  reason: LeaseEndReason,
+  detail: string,
+): void {
+  const leases = [...(turn.core.leasesByPilot.get(pilotId)?.values() ?? [])];
+  for (const { task, point } of leases) {
+    endLease(turn, task, point, {
+      reason,
+      interruption: true,
+      infrastructure: reason === "expired",
+      seq: null,
+      detail,
+      jobEnd: "pilotGone",
+    });
+  }
+}
+
+function drainBadNode(turn: Turn, queue: string, node: string): void {
+  const health = turn.core.nodes.get(nodeKey(queue, node));
+  if (health === undefined || health.drained) return;
+  if (health.lossesInRow < TASK.nodeDrainLosses || health.tasks.size < TASK.nodeDrainTasks) return;
+  const reason = `${health.lossesInRow} infrastructure losses in a row, from ${health.tasks.size} tasks`;
+  emit(turn, { type: "nodeDrained", node, queue, drained: true, reason });
+  for (const pilot of turn.live.pilots.values()) {
+    if (pilot.queue === queue && pilot.capacity.node === node) drainPilot(turn, pilot, reason);
+  }
+}
+
+/** The pilot takes no further items; what runs there ends by itself. */
+export function drainPilot(turn: Turn, pilot: LivePilot, reason: string): void {
+  pilot.draining = true;
+  if (pilot.session === null) return;
+  effect(turn, {
+    type: "toPilot",
+    session: pilot.session,
+    message: { type: "drain", stopRunning: false, reason },
+  });
+}
+
+/** Takes a leased or ready point out for good; a running payload is stopped, its epoch is raised in the same event. */
+export function revokePoint(turn: Turn, task: Task, point: Point, reason: string): void {
+  const { lease, epoch } = point;
+  const state = lease === null ? "notEvaluated" : "cancelled";
+  emit(turn, { type: "pointFinal", taskId: task.id, pointId: point.id, state, loss: null });
+  if (lease === null) return;
+  endJob(turn, task, lease.jobId, "taskStopped");
+  const session = turn.live.pilots.get(lease.pilotId)?.session ?? null;
+  if (session === null) return;
+  const item = { type: "evaluation", taskId: task.id, pointId: point.id } as const;
+  effect(turn, { type: "toPilot", session, message: { type: "stop", item, epoch, reason } });
+}

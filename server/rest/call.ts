@@ -1,0 +1,77 @@
+/** One call of a route: its parts, parsed by the route's schemas, and the caller that its credential proves. */
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { z } from "zod";
+import { HyperpilotError } from "../../protocol/errors.ts";
+import { ROUTES, type Route, type RouteName } from "../../protocol/rest.ts";
+import type { Caller, UserCaller } from "../auth/access.ts";
+import { refusedInput } from "./refused-input.ts";
+
+/** Schemas of what stands in paths. */
+const PARAMETERS = {
+  taskId: z.coerce.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER),
+  pointId: z.string().regex(/^\d{1,16}$/),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  name: z.string().min(1).max(63),
+  id: z.string().min(1).max(64),
+} as const;
+type Parameters = { readonly [N in keyof typeof PARAMETERS]: z.infer<(typeof PARAMETERS)[N]> };
+
+type NamesIn<Path extends string> = Path extends `${string}:${infer Name}/${infer Rest}`
+  ? Name | NamesIn<`/${Rest}`>
+  : Path extends `${string}:${infer Name}`
+    ? Name
+    : never;
+type RouteOf<R extends RouteName> = (typeof ROUTES)[R];
+type PartOf<R extends RouteName, Part extends "query" | "body"> =
+  RouteOf<R> extends Readonly<Record<Part, z.ZodType<infer Value>>> ? Value : undefined;
+
+export interface Call<R extends RouteName> {
+  readonly caller: RouteOf<R>["access"] extends "user" | "operator" | "admin" ? UserCaller : Caller;
+  readonly params: Pick<Parameters, NamesIn<RouteOf<R>["path"]> & keyof Parameters>;
+  readonly query: PartOf<R, "query">;
+  readonly body: PartOf<R, "body">;
+  readonly request: FastifyRequest;
+  /** Only for headers and streams; a handler returns its answer. */
+  readonly reply: FastifyReply;
+}
+
+export type Handlers = { readonly [R in RouteName]: (call: Call<R>) => Promise<unknown> };
+
+/** What a route's handler is called with once its type does not matter any more. */
+export type AnyHandler = (call: {
+  readonly caller: Caller;
+  readonly params: unknown;
+  readonly query: unknown;
+  readonly body: unknown;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}) => Promise<unknown>;
+
+/** Parses path, query and body of a request. Errors: E_USAGE, E_TASK_SPECIFICATION, E_QUEUE_CONFIG with the first issue. */
+export function parseParts(route: Route, request: FastifyRequest) {
+  const params = z.object(shapeOf(route.path)).safeParse(request.params);
+  if (!params.success) throw refusedInput(params.error, request.params, "the address");
+  const query = parsePart(route.query, request.query, "the query");
+  if (route.body !== undefined && (typeof request.body !== "object" || request.body === null)) {
+    throw new HyperpilotError({
+      code: "E_USAGE",
+      message: "This needs a JSON object as body.",
+      remedy: "Send it with 'Content-Type: application/json'.",
+    });
+  }
+  return { params: params.data, query, body: parsePart(route.body, request.body, "the body") };
+}
+
+function parsePart(schema: z.ZodType | undefined, value: unknown, where: string): unknown {
+  if (schema === undefined) return undefined;
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw refusedInput(parsed.error, value, where, schema);
+  return parsed.data;
+}
+
+function shapeOf(path: string): Record<string, z.ZodType> {
+  const shape: Record<string, z.ZodType> = {};
+  for (const [, name = ""] of path.matchAll(/:(\w+)/g))
+    shape[name] = name in PARAMETERS ? PARAMETERS[name as keyof Parameters] : z.string().max(64);
+  return shape;
+}

@@ -1,0 +1,89 @@
+/** Submission of a search: checked, made durable, started. */
+import { HyperpilotError } from "../../protocol/errors.ts";
+import { SERVER } from "../../protocol/limits.ts";
+import { parseSearchSpace } from "../../protocol/search-space.ts";
+import { effectiveLimits, isBuiltin, type TaskSpecification } from "../../protocol/task.ts";
+import type { Core, Task } from "../core.ts";
+import type { CommandValues } from "../inbox.ts";
+import { queueLacks } from "../points/jobs.ts";
+import { emit, type Turn } from "../turn.ts";
+import { checkCadence, startTask } from "./lifecycle.ts";
+
+/** Defines and starts a task. The same specification under the same uuid is the same task; another one is E_CONFLICT. */
+export function submitTask(
+  turn: Turn,
+  spec: TaskSpecification,
+  owner: string,
+): CommandValues["submitTask"] {
+  const { core } = turn;
+  const specSha256 = turn.ports.sha256(JSON.stringify(spec));
+  const knownId = core.tasksByUuid.get(`${owner}/${spec.clientTaskUuid}`);
+  const known = knownId === undefined ? undefined : core.tasks.get(knownId);
+  if (known !== undefined) return repeated(known, specSha256);
+  const warnings = check(core, spec, owner);
+  const taskId = core.nextTaskId;
+  emit(turn, { type: "taskDefined", taskId, owner, spec, specSha256 });
+  const task = core.tasks.get(taskId);
+  if (task === undefined) throw new Error(`task ${taskId} was not defined`);
+  startTask(turn, task, owner);
+  warnings.push(...queueWarnings(core, task), ...cadenceWarnings(task));
+  return { taskId, existed: false, warnings };
+}
+
+function repeated(task: Task, specSha256: string): CommandValues["submitTask"] {
+  if (task.specSha256 === specSha256) return { taskId: task.id, existed: true, warnings: [] };
+  throw new HyperpilotError({
+    code: "E_CONFLICT",
+    message: `Task ${task.id} was submitted with this clientTaskUuid and another specification.`,
+    remedy: "Use a new clientTaskUuid for a new search.",
+  });
+}
+
+/** Refuses what cannot work; returns warnings for what may be meant otherwise. */
+function check(core: Core, spec: TaskSpecification, owner: string): string[] {
+  let active = 0;
+  for (const task of core.activeTasks) if (task.owner === owner) active += 1;
+  if (active >= SERVER.tasksPerUserActiveMax) {
+    throw new HyperpilotError({
+      code: "E_LIMIT",
+      message: `User ${owner} has ${active} active searches, the most that is allowed.`,
+      remedy: "Wait until some have ended, or kill some: hyperpilot task list",
+    });
+  }
+  const builtin = isBuiltin(spec.steering);
+  const { minUnevaluatedPoints, nPointsPerIteration } = effectiveLimits(spec.limits, builtin);
+  checkCadence(minUnevaluatedPoints, nPointsPerIteration);
+  if (!builtin) throw containerSteering(core);
+  return [...parseSearchSpace(spec.searchSpace, "searchSpace").warnings];
+}
+
+function containerSteering(core: Core): HyperpilotError {
+  const central = [...core.queues.values()].filter((queue) => queue.role === "central");
+  return new HyperpilotError({
+    code: "E_CONFLICT",
+    message: "No queue here runs steering containers.",
+    why:
+      central.length === 0
+        ? "Container steering needs a queue with role 'central', and none is configured."
+        : `The pilots of ${central.map((queue) => queue.name).join(", ")} cannot run steering containers.`,
+    remedy:
+      "Use built-in steering (--method tpe, random or grid), or ask the administrator for a central queue.",
+  });
+}
+
+function queueWarnings(core: Core, task: Task): string[] {
+  const fitting = [...core.queues.values()].filter((queue) => queueLacks(task, queue).length === 0);
+  if (fitting.length > 0) return [];
+  return [`no queue fits this search now; 'hyperpilot task why ${task.id}' says what each lacks`];
+}
+
+/** Numbers that keep slots idle, with the numbers to set. */
+export function cadenceWarnings(task: Task): string[] {
+  const { nPointsPerIteration, nParallelEvaluation, maxPoints } = task.effective;
+  const useful = Math.min(nParallelEvaluation, maxPoints);
+  if (nPointsPerIteration >= useful) return [];
+  return [
+    `at most ${nPointsPerIteration} of ${nParallelEvaluation} parallel evaluations will be busy, because nPointsPerIteration is ${nPointsPerIteration}; ` +
+      `set --nPointsPerIteration ${nParallelEvaluation + 2} --minUnevaluatedPoints ${nParallelEvaluation + 1}`,
+  ];
+}

@@ -1,0 +1,221 @@
+/** Answers "why is nothing running": one cause, one sentence, one remedy, and the queues that were looked at. */
+import { lackingFor } from "../../protocol/resources.ts";
+import type { QueueConfig } from "../../protocol/queue.ts";
+import type { WhyAnswer, WhyCode } from "../../protocol/rest.ts";
+import { isEnded } from "../../protocol/states.ts";
+import type { Core, Task } from "../core.ts";
+import { liveQueue, type Live, type LivePilot } from "../live.ts";
+import { jobLimitReached, queueLacks } from "../points/jobs.ts";
+import { cadenceWarnings } from "./submission.ts";
+
+interface QueueLook {
+  readonly queue: QueueConfig;
+  readonly pilots: readonly LivePilot[];
+  readonly slots: number;
+  readonly freeSlots: number;
+  readonly lacks: readonly string[];
+  /** The queue itself fits, whatever its state. */
+  readonly fits: boolean;
+}
+
+/** Explains the task's present state. Pure: `core` and `live` are only read. */
+export function explain(core: Core, live: Live, task: Task): WhyAnswer {
+  const looks = [...core.queues.values()].map((queue) => lookAt(core, live, task, queue));
+  const { code, sentence, remedy } = cause(live, task, looks);
+  return {
+    code,
+    sentence,
+    remedy,
+    queues: looks.map((look) => ({
+      name: look.queue.name,
+      state: look.queue.state,
+      pilots: look.pilots.length,
+      slots: look.slots,
+      freeSlots: look.freeSlots,
+      lacks: [...look.lacks],
+    })),
+  };
+}
+
+function lookAt(core: Core, live: Live, task: Task, queue: QueueConfig): QueueLook {
+  const pilots = [...live.pilots.values()].filter(
+    (pilot) => pilot.queue === queue.name && pilot.session !== null,
+  );
+  const slots = pilots.flatMap((pilot) => pilot.slots);
+  const lacks = queueLacks(task, queue);
+  const shape = {
+    cpus: queue.slot.cpus,
+    memoryBytes: queue.slot.memoryMiB * 1_048_576,
+    gpus: [],
+  };
+  const slotLacks =
+    slots.length > 0
+      ? smallest(slots.map((slot) => lackingFor(task.spec.needs, slot.resources)))
+      : lackingFor(task.spec.needs, shape).filter(
+          (text) => !text.includes("GPU") || queue.slot.gpus === 0,
+        );
+  lacks.push(...slotLacks);
+  const fits = lacks.length === 0;
+  if (queue.state === "offline" || queue.state === "drain") lacks.push(`is ${queue.state}`);
+  const drained = pilots.filter((pilot) => pilot.draining);
+  if (fits && pilots.length > 0 && drained.length === pilots.length)
+    lacks.push("all its pilots are draining");
+  const busy = pilots.reduce(
+    (sum, pilot) => sum + (core.leasesByPilot.get(pilot.id)?.size ?? 0),
+    0,
+  );
+  return {
+    queue,
+    pilots,
+    slots: slots.length,
+    freeSlots: Math.max(0, slots.length - busy),
+    lacks,
+    fits,
+  };
+}
+
+function smallest(all: readonly string[][]): string[] {
+  return all.reduce((least, one) => (one.length < least.length ? one : least), all[0] ?? []);
+}
+
+interface Cause {
+  readonly code: WhyCode;
+  readonly sentence: string;
+  readonly remedy: string;
+}
+
+function cause(live: Live, task: Task, looks: readonly QueueLook[]): Cause {
+  const { id, counts } = task;
+  if (isEnded(task.state)) {
+    return {
+      code: "ended",
+      sentence: `Task ${id} is ${task.state}: ${task.reason}.`,
+      remedy: `hyperpilot task best ${id}`,
+    };
+  }
+  if (task.state === "paused") {
+    const sentence = `Task ${id} is paused: ${task.reason}.${counts.leased > 0 ? ` ${counts.leased} running evaluations go on to their end.` : ""}`;
+    return { code: "paused", sentence, remedy: `hyperpilot task resume ${id}` };
+  }
+  const placement = placementCause(live, looks);
+  if (placement !== null && counts.leased === 0) return placement;
+  if (counts.leased > 0) return runningCause(task, looks);
+  return waitingCause(task, looks);
+}
+
+/** No queue can start the task now. */
+function placementCause(live: Live, looks: readonly QueueLook[]): Cause | null {
+  const fitting = looks.filter((look) => look.fits);
+  if (fitting.length === 0) {
+    return {
+      code: "noQueueFits",
+      sentence:
+        looks.length === 0
+          ? "No queue is configured, so there is nowhere to run."
+          : `None of ${count(looks.length, "queue")} fits: ${looks.map((look) => `${look.queue.name} ${look.lacks[0] ?? ""}`).join("; ")}.`,
+      remedy: "Ask for less (--cpus, --memory, --gpus), or add a queue: hyperpilot site queue add",
+    };
+  }
+  const open = fitting.filter(
+    (look) => look.queue.state === "online" || look.queue.state === "test",
+  );
+  if (open.length === 0) {
+    const names = fitting.map((look) => `${look.queue.name} is ${look.queue.state}`).join(", ");
+    return {
+      code: "queueOffline",
+      sentence: `Every queue that fits is switched off: ${names}.`,
+      remedy: `hyperpilot site queue set-state ${fitting[0]?.queue.name ?? ""} online`,
+    };
+  }
+  if (open.every((look) => look.pilots.length === 0)) return noPilot(live, open);
+  if (open.every((look) => look.lacks.includes("all its pilots are draining"))) {
+    return {
+      code: "nodesDrained",
+      sentence:
+        "Every connected pilot of the queues that fit is draining; its node failed again and again.",
+      remedy: "hyperpilot site pilots, then look at the nodes",
+    };
+  }
+  return null;
+}
+
+function noPilot(live: Live, open: readonly QueueLook[]): Cause {
+  const parts = open.map(({ queue }) => {
+    const state = liveQueue(live, queue.name);
+    if (state.harvester === null) return `no harvester serves ${queue.name}`;
+    if (state.lastError !== null) return `submitting to ${queue.name} failed: ${state.lastError}`;
+    const waiting = state.submissions.filter((one) => one.state !== "ended").length;
+    return `${queue.name} has ${count(waiting, "submission")} and none has connected yet`;
+  });
+  return {
+    code: "noPilotYet",
+    sentence: `No pilot is connected: ${parts.join("; ")}.`,
+    remedy: "hyperpilot site queues",
+  };
+}
+
+function runningCause(task: Task, looks: readonly QueueLook[]): Cause {
+  const { id, counts, effective } = task;
+  const running = `${counts.leased} of ${effective.nParallelEvaluation} wanted evaluations run, ${count(counts.ready, "point")} ready.`;
+  const warning = cadenceWarnings(task)[0];
+  if (task.jobs.size >= effective.nParallelEvaluation && counts.ready > 0) {
+    return {
+      code: "enoughJobs",
+      sentence: `${running} As many evaluation jobs are active as nParallelEvaluation allows (${effective.nParallelEvaluation}).`,
+      remedy: `hyperpilot task limits ${id} --nParallelEvaluation ${effective.nParallelEvaluation * 2}`,
+    };
+  }
+  const free = looks.reduce((sum, look) => sum + (look.lacks.length === 0 ? look.freeSlots : 0), 0);
+  if (
+    counts.ready === 0 &&
+    counts.leased < effective.nParallelEvaluation &&
+    free > 0 &&
+    warning !== undefined
+  ) {
+    return {
+      code: "limitsKeepSlotsIdle",
+      sentence: `${running} ${count(free, "slot")} stay idle: ${warning}.`,
+      remedy: `hyperpilot task limits ${id} --nPointsPerIteration ${effective.nParallelEvaluation + 2} --minUnevaluatedPoints ${effective.nParallelEvaluation + 1}`,
+    };
+  }
+  if (counts.ready > 0) {
+    return {
+      code: "slotsBusy",
+      sentence: `${running} The other slots that fit are busy.`,
+      remedy: "hyperpilot site pilots",
+    };
+  }
+  return {
+    code: counts.leased < effective.nParallelEvaluation ? "allPointsLeased" : "running",
+    sentence: `${running} Every point generated so far is evaluated or being evaluated.`,
+    remedy: `hyperpilot task watch ${id}`,
+  };
+}
+
+function waitingCause(task: Task, looks: readonly QueueLook[]): Cause {
+  const { id, counts, run } = task;
+  if (run !== null) {
+    return {
+      code: "steeringRunning",
+      sentence: `Steering is proposing points (run ${run.run}, try ${run.try}, ${count(run.wanted, "point")} wanted); no point is ready until it answers.`,
+      remedy: `hyperpilot task watch ${id}`,
+    };
+  }
+  if (jobLimitReached(task)) {
+    return {
+      code: "jobLimitReached",
+      sentence: `The limit of ${task.effective.maxEvaluationJobs} evaluation jobs is reached.`,
+      remedy: `hyperpilot task limits ${id} --maxEvaluationJobs ${task.effective.maxEvaluationJobs * 2}`,
+    };
+  }
+  const free = looks.reduce((sum, look) => sum + (look.lacks.length === 0 ? look.freeSlots : 0), 0);
+  return {
+    code: "slotsBusy",
+    sentence: `${count(counts.ready, "point")} ready; ${free === 0 ? "all slots that fit are busy with other searches" : "slots are about to take them"}.`,
+    remedy: "hyperpilot site pilots",
+  };
+}
+
+function count(amount: number, noun: string): string {
+  return `${amount} ${noun}${amount === 1 ? "" : "s"}`;
+}

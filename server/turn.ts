@@ -1,0 +1,31 @@
+/** One turn of the reactor: what it may look at, and what it decides. */
+import type { Core } from "./core.ts";
+import { apply } from "./apply.ts";
+import type { HyperpilotEvent } from "./events.ts";
+import type { Effect, Moment, ReactorPorts } from "./inbox.ts";
+import type { Live } from "./live.ts";
+
+export interface Turn {
+  readonly core: Core;
+  readonly live: Live;
+  readonly ports: ReactorPorts;
+  readonly now: Moment;
+  readonly events: HyperpilotEvent[];
+  readonly effects: Effect[];
+}
+
+/** An event without what every event has. */
+type Unstamped<T> = T extends HyperpilotEvent ? Omit<T, "v" | "atMs"> : never;
+export type NewEvent = Unstamped<HyperpilotEvent>;
+
+/** Applies the event to memory at once and appends it to the open batch; its task is looked at again before the turn ends. */
+export function emit(turn: Turn, event: NewEvent): void {
+  const stamped = { ...event, v: 1, atMs: turn.now.wallMs } as HyperpilotEvent;
+  apply(turn.core, stamped);
+  turn.events.push(stamped);
+  if ("taskId" in stamped) turn.live.touched.add(stamped.taskId);
+}
+
+export function effect(turn: Turn, added: Effect): void {
+  turn.effects.push(added);
+}

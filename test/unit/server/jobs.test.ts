@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { World } from "../../support/reactor-world.ts";
+
+describe("jobs", () => {
+  it("begin at once when a slot waits, a point is ready and fewer than nParallelEvaluation are active", () => {
+    const world = new World();
+    const pilot = world.pilot({ slots: 3 });
+    const task = world.submit({}, { nParallelEvaluation: 2, nPointsPerIteration: 4 });
+    assert.equal(task.jobs.size, 2);
+    assert.equal(pilot.held.length, 0);
+    pilot.take();
+    assert.equal(pilot.held.length, 2);
+    assert.equal(task.counts.ready, 2);
+  });
+
+  it("go on to further points while there are any, and end when there are none", () => {
+    const world = new World();
+    const pilot = world.pilot();
+    const task = world.submit({}, { maxPoints: 2, nPointsPerIteration: 2 });
+    pilot.loss(0.5);
+    assert.equal(world.eventsOf("jobStarted").length, 1);
+    assert.equal(task.counts.leased, 1);
+    pilot.loss(0.4);
+    assert.deepEqual(
+      world.eventsOf("jobEnded").map((event) => event.reason),
+      ["noWork"],
+    );
+    assert.equal(task.state, "finished");
+  });
+
+  it("take at most maxPointsPerEvaluationJob points", () => {
+    const world = new World();
+    const pilot = world.pilot();
+    world.submit({}, { maxPoints: 4, nPointsPerIteration: 4, maxPointsPerEvaluationJob: 2 });
+    for (let point = 0; point < 4; point += 1) pilot.loss(1);
+    assert.equal(world.eventsOf("jobStarted").length, 2);
+    assert.equal(world.eventsOf("jobEnded")[0]?.reason, "pointsCap");
+  });
+
+  it("go on after a failing point", () => {
+    const world = new World();
+    const pilot = world.pilot();
+    world.submit({}, { maxPoints: 2, nPointsPerIteration: 2 });
+    pilot.fail();
+    assert.equal(world.eventsOf("jobEnded").length, 0);
+    assert.equal(pilot.lease().item.type === "evaluation" && pilot.lease().item.type, "evaluation");
+  });
+
+  it("give way to a search whose user has fewer leased points, after the point", () => {
+    const world = new World();
+    const pilot = world.pilot({ slots: 2 });
+    const first = world.submit(
+      {},
+      { maxPoints: 10, nPointsPerIteration: 10, nParallelEvaluation: 2 },
+      "anna",
+    );
+    const second = world.submit(
+      {},
+      { maxPoints: 10, nPointsPerIteration: 10, nParallelEvaluation: 2 },
+      "bert",
+    );
+    assert.equal(first.counts.leased, 2);
+    pilot.loss(1, 0);
+    assert.equal(second.counts.leased, 1);
+    assert.equal(world.eventsOf("jobEnded")[0]?.reason, "fairShare");
+    pilot.loss(1, 1);
+    assert.deepEqual([first.counts.leased, second.counts.leased], [1, 1]);
+  });
+
+  it("are charged to maxEvaluationJobs when an attempt ended in them; interrupted ones are counted apart", () => {
+    const world = new World();
+    const pilot = world.pilot();
+    const task = world.submit({}, { maxPoints: 3, nPointsPerIteration: 3 });
+    pilot.interrupt();
+    assert.deepEqual([task.jobsCharged, task.interruptedJobs.size], [0, 1]);
+    pilot.loss(1);
+    pilot.loss(1);
+    assert.deepEqual([task.jobsCharged, task.interruptedJobs.size], [1, 1]);
+  });
+
+  it("are not started beyond maxEvaluationJobs: active ones go on, then ready points are not evaluated", () => {
+    const world = new World();
+    const pilot = world.pilot();
+    const limits = {
+      maxPoints: 5,
+      nPointsPerIteration: 5,
+      maxEvaluationJobs: 2,
+      maxPointsPerEvaluationJob: 2,
+    };
+    const task = world.submit({}, limits);
+    for (let point = 0; point < 4; point += 1) pilot.loss(1);
+    assert.equal(task.state, "finished");
+    assert.match(task.reason, /maxEvaluationJobs/);
+    assert.deepEqual([task.counts.done, task.counts.notEvaluated], [4, 1]);
+  });
+
+  it("stop after ten times maxEvaluationJobs interrupted jobs", () => {
+    const world = new World();
+    const task = world.submit({}, { maxPoints: 2, nPointsPerIteration: 2, maxEvaluationJobs: 1 });
+    const pilot = world.pilot();
+    for (let job = 0; job < 10; job += 1) pilot.interrupt();
+    assert.equal(task.state, "failed");
+    assert.match(task.reason, /only interruptions/);
+  });
+
+  it("end with the pilot that is lost between points, and touch no point", () => {
+    const world = new World();
+    const pilot = world.pilot();
+    const task = world.submit({}, { maxPoints: 2, nPointsPerIteration: 2 });
+    pilot.end({ type: "loss", loss: 1, exitCode: 0, message: "" }, 0, { stops: true });
+    pilot.send({ type: "bye", reason: "idle" });
+    assert.equal(task.jobs.size, 0);
+    assert.deepEqual([task.counts.done, task.counts.ready, task.interruptions], [1, 1, 0]);
+  });
+
+  it("act on a lowered nParallelEvaluation at point boundaries", () => {
+    const world = new World();
+    const pilot = world.pilot({ slots: 2 });
+    const task = world.submit(
+      {},
+      { maxPoints: 10, nPointsPerIteration: 10, nParallelEvaluation: 2 },
+    );
+    world.command({ type: "changeLimits", taskId: task.id, limits: { nParallelEvaluation: 1 } });
+    assert.equal(task.counts.leased, 2);
+    pilot.loss(1, 0);
+    assert.equal(task.counts.leased, 1);
+    pilot.loss(1, 1);
+    assert.equal(task.counts.leased, 1);
+  });
+
+  it("are not begun on a pilot whose walltime does not suffice", () => {
+    const world = new World();
+    const pilot = world.pilot({ walltimeLeftSeconds: 60 });
+    world.submit({
+      evaluation: {
+        container: "host:",
+        exec: "true",
+        input: "i",
+        output: "o",
+        timeoutSeconds: 100,
+      },
+    });
+    assert.ok(pilot.isIdle());
+  });
+
+  it("reach only slots that offer what the search needs", () => {
+    const world = new World();
+    const small = world.pilot();
+    const gpu = { uuid: "GPU-1", model: "NVIDIA A100", memoryBytes: 40e9, driver: null };
+    const needs = {
+      cpus: 0.5,
+      memoryBytes: 8e9,
+      gpus: { count: 1, model: "a100", memoryBytes: null },
+    };
+    world.submit({ needs });
+    assert.ok(small.isIdle());
+    const big = world.pilot({ resources: { memoryBytes: 16e9, gpus: [gpu] } });
+    assert.ok(!big.isIdle());
+    assert.ok(small.isIdle());
+  });
+
+  it("of CPU searches prefer slots without GPUs", () => {
+    const world = new World();
+    const gpu = { uuid: "GPU-1", model: "NVIDIA A100", memoryBytes: 40e9, driver: null };
+    const withGpu = world.pilot({ resources: { gpus: [gpu] } });
+    const without = world.pilot();
+    world.submit({}, { nParallelEvaluation: 1 });
+    assert.ok(withGpu.isIdle());
+    assert.ok(!without.isIdle());
+  });
+});
