@@ -102,15 +102,18 @@ export class Connection {
     if (bytes.length > WIRE.frameBytesMax) {
       if (messages.length === 1) {
         log.error("messageTooLarge", { session: this.id, bytes: bytes.length });
-        return this.close(CLOSE.tooSlow, "a message does not fit into a frame");
+        this.close(CLOSE.tooSlow, "a message does not fit into a frame");
+        return;
       }
       const half = Math.ceil(messages.length / 2);
       this.sendFrame(messages.slice(0, half));
-      return this.sendFrame(messages.slice(half));
+      this.sendFrame(messages.slice(half));
+      return;
     }
     if (socket.bufferedAmount + bytes.length > WIRE.sendBufferBytesMax) {
       log.warn("peerTooSlow", { session: this.id, bufferedBytes: socket.bufferedAmount });
-      return this.close(CLOSE.tooSlow, "reads too slowly");
+      this.close(CLOSE.tooSlow, "reads too slowly");
+      return;
     }
     socket.send(bytes, { binary: true });
   }
@@ -143,7 +146,8 @@ export class Connection {
     if (this.hasEnded || this.isPaused) return;
     if (this.pingsMissed >= PINGS_MISSED_MAX) {
       log.info("peerSilent", { session: this.id, peer: this.peer.name });
-      return this.terminate();
+      this.terminate();
+      return;
     }
     this.pingsMissed += 1;
     socket.ping();
@@ -193,18 +197,23 @@ export class Connection {
   private receive(data: RawData, isBinary: boolean): void {
     if (this.hasEnded) return;
     this.pingsMissed = 0;
-    if (!isBinary || !(data instanceof Uint8Array))
-      return this.turnAway(CLOSE.malformed, "frames are binary msgpack");
+    if (!isBinary || !(data instanceof Uint8Array)) {
+      this.turnAway(CLOSE.malformed, "frames are binary msgpack");
+      return;
+    }
     let frame: unknown;
     try {
       frame = decodeFrame(data);
     } catch (error) {
-      return this.turnAway(CLOSE.malformed, `undecodable frame: ${errorText(error)}`);
+      this.turnAway(CLOSE.malformed, `undecodable frame: ${errorText(error)}`);
+      return;
     }
     if (!this.saidHello && !this.greet(frame)) return;
     const items = this.peer.items(this.id, frame);
-    if (items === null)
-      return this.turnAway(CLOSE.protocolViolation, "a message has not the shape of its type");
+    if (items === null) {
+      this.turnAway(CLOSE.protocolViolation, "a message has not the shape of its type");
+      return;
+    }
     const { inlet, socket, onPause } = this.options;
     for (const item of items) inlet.post(item);
     if (!inlet.isFull()) return;

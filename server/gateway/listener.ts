@@ -38,7 +38,10 @@ export function listenForPeers(deps: ListenerDeps): void {
     identify(deps, request).then(
       (identity) => {
         if (socket.destroyed) return;
-        if (deps.sessions.isFull) return refuse(socket, FULL);
+        if (deps.sessions.isFull) {
+          refuse(socket, FULL);
+          return;
+        }
         upgrades.handleUpgrade(request, socket, head, (webSocket) => {
           socket.off("error", ignore);
           deps.sessions.add(webSocket, identity);
@@ -47,7 +50,8 @@ export function listenForPeers(deps: ListenerDeps): void {
       (error: unknown) => {
         if (!(error instanceof HyperpilotError)) {
           deps.log.error("upgradeFailed", { error: errorText(error) });
-          return refuse(socket, INTERNAL);
+          refuse(socket, INTERNAL);
+          return;
         }
         deps.log.info("upgradeRefused", { code: error.code, message: error.message });
         refuse(socket, error.parts);
@@ -57,7 +61,10 @@ export function listenForPeers(deps: ListenerDeps): void {
 }
 
 async function identify(deps: ListenerDeps, request: IncomingMessage): Promise<Identity> {
-  const { pathname, searchParams } = new URL(request.url ?? "/", "http://server.invalid");
+  const address = request.url ?? "/";
+  const { pathname, searchParams } = URL.canParse(address, ANY_HOST)
+    ? new URL(address, ANY_HOST)
+    : new URL(ANY_HOST);
   if (pathname !== PILOT_SOCKET_PATH && pathname !== HARVESTER_SOCKET_PATH)
     throw new HyperpilotError({ code: "E_NOT_FOUND", message: "There is no such socket." });
   checkOrigin(request);
@@ -109,6 +116,8 @@ function refuse(socket: Duplex, parts: ErrorParts): void {
       `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
 }
+
+const ANY_HOST = "http://server.invalid";
 
 /** A token in an address ends up in logs of proxies. */
 export const TOKEN_IN_ADDRESS: ErrorParts = {

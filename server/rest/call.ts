@@ -1,10 +1,10 @@
 /** One call of a route: its parts, parsed by the route's schemas, and the caller that its credential proves. */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
-import { HyperpilotError } from "../../protocol/errors.ts";
+import { HyperpilotError, type ErrorCode } from "../../protocol/errors.ts";
 import { ROUTES, type Route, type RouteName } from "../../protocol/rest.ts";
 import type { Caller, UserCaller } from "../auth/access.ts";
-import { refusedInput } from "./refused-input.ts";
+import { refusedInput, type RefusedPart } from "./refused-input.ts";
 
 /** Schemas of what stands in paths. */
 const PARAMETERS = {
@@ -47,31 +47,47 @@ export type AnyHandler = (call: {
   readonly reply: FastifyReply;
 }) => Promise<unknown>;
 
+/** Codes of bodies that people write by hand. */
+const BODY_CODES: Readonly<Partial<Record<RouteName, ErrorCode>>> = {
+  submitTask: "E_TASK_SPECIFICATION",
+  putQueue: "E_QUEUE_CONFIG",
+};
+
 /** Parses path, query and body of a request. Errors: E_USAGE, E_TASK_SPECIFICATION, E_QUEUE_CONFIG with the first issue. */
-export function parseParts(route: Route, request: FastifyRequest) {
-  const params = z.object(shapeOf(route.path)).safeParse(request.params);
-  if (!params.success) throw refusedInput(params.error, request.params, "the address");
-  const query = parsePart(route.query, request.query, "the query");
-  if (route.body !== undefined && (typeof request.body !== "object" || request.body === null)) {
+export function parseParts(name: RouteName, request: FastifyRequest) {
+  const route: Route = ROUTES[name];
+  const body = route.body;
+  if (body !== undefined && (typeof request.body !== "object" || request.body === null)) {
     throw new HyperpilotError({
       code: "E_USAGE",
       message: "This needs a JSON object as body.",
       remedy: "Send it with 'Content-Type: application/json'.",
     });
   }
-  return { params: params.data, query, body: parsePart(route.body, request.body, "the body") };
+  return {
+    params: parse(parametersOf(route.path), request.params, {
+      code: "E_USAGE",
+      where: "The address",
+    }),
+    query: parse(route.query, request.query, { code: "E_USAGE", where: "The query" }),
+    body: parse(body, request.body, { code: BODY_CODES[name] ?? "E_USAGE", where: "The body" }),
+  };
 }
 
-function parsePart(schema: z.ZodType | undefined, value: unknown, where: string): unknown {
+function parse(
+  schema: z.ZodType | undefined,
+  value: unknown,
+  part: Omit<RefusedPart, "schema">,
+): unknown {
   if (schema === undefined) return undefined;
   const parsed = schema.safeParse(value);
-  if (!parsed.success) throw refusedInput(parsed.error, value, where, schema);
+  if (!parsed.success) throw refusedInput(parsed.error, { ...part, schema });
   return parsed.data;
 }
 
-function shapeOf(path: string): Record<string, z.ZodType> {
+function parametersOf(path: string): z.ZodType {
   const shape: Record<string, z.ZodType> = {};
   for (const [, name = ""] of path.matchAll(/:(\w+)/g))
     shape[name] = name in PARAMETERS ? PARAMETERS[name as keyof Parameters] : z.string().max(64);
-  return shape;
+  return z.object(shape);
 }

@@ -42,10 +42,15 @@ export function statusView(core: Core, live: Live, gauges: Gauges): StatusView {
     tasks[task.state] += 1;
     points += task.points.size;
   }
-  const { startedAtMs, freeBytes: _, ...shown } = gauges;
   return {
-    ...shown,
-    startedAt: isoTime(startedAtMs),
+    version: gauges.version,
+    startedAt: isoTime(gauges.startedAtMs),
+    dataDirectory: gauges.dataDirectory,
+    sessions: gauges.sessions,
+    inboxItems: gauges.inboxItems,
+    memoryBytes: gauges.memoryBytes,
+    eventLoopLagMsP99: gauges.eventLoopLagMsP99,
+    syncMsP99: gauges.syncMsP99,
     journal: { seq: core.seq, incarnation: core.incarnation },
     tasks,
     points,

@@ -71,8 +71,11 @@ function byLoss(task: Task): (a: Point, b: Point) => number {
 export type HistoryEvent = EventOf<"attemptEnded" | "leaseEnded">;
 
 /** The entries of a history that was read backwards, newest first; shown oldest first. */
-export function attemptViews(point: Point, newestFirst: readonly HistoryEvent[]): AttemptView[] {
-  let attempt = Math.min(point.attempts + 1, TASK.attemptsMax);
+export function attemptViews(
+  attempts: number,
+  newestFirst: readonly HistoryEvent[],
+): AttemptView[] {
+  let attempt = Math.min(attempts + 1, TASK.attemptsMax);
   const views: AttemptView[] = [];
   for (const event of newestFirst) {
     if (event.type === "attemptEnded") attempt = event.attempt;

@@ -30,9 +30,10 @@ function queueView(
   pilots: readonly LivePilot[],
 ): QueueView {
   const queue = live.queues.get(config.name);
-  const submissions = Object.fromEntries(
-    SUBMISSION_STATES.map((state) => [state, 0]),
-  ) as Record<SubmissionState, number>;
+  const submissions = Object.fromEntries(SUBMISSION_STATES.map((state) => [state, 0])) as Record<
+    SubmissionState,
+    number
+  >;
   for (const { state } of queue?.submissions ?? []) submissions[state] += 1;
   return {
     config,
@@ -94,6 +95,8 @@ function pilotView(core: Core, pilot: LivePilot, onlooker: Onlooker): PilotView 
     busySlots: leases.length,
     items: leases
       .filter(({ task }) => mayTouch(onlooker.principal, task.owner))
-      .map(({ task, point }) => itemKey({ type: "evaluation", taskId: task.id, pointId: point.id })),
+      .map(({ task, point }) =>
+        itemKey({ type: "evaluation", taskId: task.id, pointId: point.id }),
+      ),
   };
 }

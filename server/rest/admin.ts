@@ -1,0 +1,37 @@
+/** Routes about the server itself and its tokens. */
+import { drawToken } from "../auth/tokens.ts";
+import { statusView, tokenViews } from "../views/admin.ts";
+import type { Handlers } from "./call.ts";
+import type { RestDeps } from "./context.ts";
+import { openApiDocument } from "./openapi.ts";
+
+type AdminRoutes = "health" | "openapi" | "status" | "listTokens" | "issueToken" | "revokeToken";
+
+export function adminHandlers(deps: RestDeps): Pick<Handlers, AdminRoutes> {
+  const { engine, sessions } = deps;
+  const document = openApiDocument();
+  return {
+    // A read waits for what it saw to be durable, so that an answer says that the journal takes writes.
+    health: () => engine.read(() => ({ ok: true })),
+    openapi: () => Promise.resolve(document),
+    status: async () => {
+      const gauges = await deps.gauges();
+      return engine.read((core, live) =>
+        statusView(core, live, { ...gauges, ...engine.statistics(), sessions: sessions.count }),
+      );
+    },
+    listTokens: async () => ({ items: await engine.read(tokenViews), nextCursor: null }),
+    issueToken: async ({ caller, body: { name, user, roles } }) => {
+      const { id, secret, sha256 } = drawToken();
+      const role = { user, roles };
+      const command = { type: "issueToken", id, sha256, role, name } as const;
+      await engine.execute<"issueToken">(caller.principal, command);
+      return { id, token: secret };
+    },
+    revokeToken: async ({ caller, params: { id } }) => {
+      await engine.execute<"revokeToken">(caller.principal, { type: "revokeToken", id });
+      sessions.closeOfToken(id);
+      return null;
+    },
+  };
+}

@@ -1,0 +1,86 @@
+/** Routes that pilots call: the session for a boot secret, files for a lease. */
+import { z } from "zod";
+import { HyperpilotError } from "../../protocol/errors.ts";
+import { PilotSessionRequest } from "../../protocol/pilot-messages.ts";
+import { SERVER } from "../../protocol/limits.ts";
+import { taskOfLease } from "../auth/lease-tokens.ts";
+import { exchangeBootSecret } from "../gateway/boot-secrets.ts";
+import type { Call, Handlers } from "./call.ts";
+import type { RestDeps } from "./context.ts";
+import { refusedInput } from "./refused-input.ts";
+import { readBytes } from "./uploads.ts";
+
+const LogQuery = z.object({
+  taskId: z.coerce.number().int(),
+  pointId: z.string().max(16),
+  /** "incarnation.n" */
+  epoch: z.string().regex(/^\d+\.\d+$/),
+});
+
+export function pilotHandlers(
+  deps: RestDeps,
+): Pick<Handlers, "pilotSession" | "getSandbox" | "putLog"> {
+  let logUploads = 0;
+  return {
+    pilotSession: async ({ caller, request }) => {
+      const parsed = PilotSessionRequest.safeParse(request.body);
+      if (!parsed.success) {
+        const part = { code: "E_USAGE", where: "The body", schema: PilotSessionRequest } as const;
+        throw refusedInput(parsed.error, part);
+      }
+      const secret = caller.type === "boot" ? caller.secret : "";
+      return exchangeBootSecret(deps, secret, parsed.data.instance);
+    },
+    getSandbox: async ({ caller, params, reply }) => {
+      const { item, epoch } = leaseOf(caller);
+      const wanted = await deps.engine.read(
+        (core) => taskOfLease(core, item, epoch).spec.sandboxSha256,
+      );
+      const found = wanted === params.sha256 ? await deps.blobs.get(params.sha256) : null;
+      if (found === null) {
+        throw new HyperpilotError({
+          code: "E_NOT_FOUND",
+          message: "The task of this lease has no such files.",
+        });
+      }
+      reply.type("application/octet-stream").header("content-length", found.info.sizeBytes);
+      return found.stream;
+    },
+    putLog: async ({ caller, request }) => {
+      const { item, epoch } = leaseOf(caller);
+      const query = LogQuery.safeParse(request.query);
+      if (!query.success)
+        throw refusedInput(query.error, { code: "E_USAGE", where: "The query", schema: LogQuery });
+      const { taskId, pointId, epoch: epochText } = query.data;
+      const isItsOwn =
+        item.type === "evaluation" && item.taskId === taskId && item.pointId === pointId;
+      if (!isItsOwn || epochText !== epoch.join(".")) {
+        throw new HyperpilotError({
+          code: "E_FORBIDDEN",
+          message: "The token of this lease opens the files of this lease only.",
+        });
+      }
+      await deps.engine.read((core) => taskOfLease(core, item, epoch).id);
+      if (logUploads >= SERVER.logUploadsMax) throw new HyperpilotError(TOO_MANY_UPLOADS);
+      logUploads += 1;
+      try {
+        const bytes = await readBytes(request, SERVER.logHeadBytesMax + SERVER.logTailBytesMax);
+        await deps.logs.append(taskId, pointId, epochText, bytes);
+      } finally {
+        logUploads -= 1;
+      }
+      return null;
+    },
+  };
+}
+
+const TOO_MANY_UPLOADS = {
+  code: "E_LIMIT",
+  message: `The server takes ${SERVER.logUploadsMax} uploads of output at a time.`,
+  remedy: "Try again in a few seconds.",
+} as const;
+
+function leaseOf(caller: Call<"putLog">["caller"]) {
+  if (caller.type === "lease") return caller;
+  throw new Error("a route of leases was opened without a lease");
+}
