@@ -24,7 +24,10 @@ export interface ProgramOptions {
 }
 
 /** Runs a program to its end, without a shell. Never rejects: the result says what happened. */
-export async function runProgram(argv: readonly [string, ...string[]], options: ProgramOptions): Promise<ProgramResult> {
+export async function runProgram(
+  argv: readonly [string, ...string[]],
+  options: ProgramOptions,
+): Promise<ProgramResult> {
   const [file, ...args] = argv;
   const result = await execa(file, args, {
     reject: false,

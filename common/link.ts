@@ -45,7 +45,10 @@ export function openLink<Incoming, Outgoing>(options: LinkOptions<Incoming>): Li
   function connect(): void {
     retry = null;
     if (closed) return;
-    const current = new WebSocket(options.url, clientOptions(options.token(), options.caFingerprint));
+    const current = new WebSocket(
+      options.url,
+      clientOptions(options.token(), options.caFingerprint),
+    );
     socket = current;
     current.on("open", () => {
       backoff.reset();
@@ -79,7 +82,9 @@ export function openLink<Incoming, Outgoing>(options: LinkOptions<Incoming>): Li
   /** The server pings every 25 s; silence for two and a half times that means that the connection is half open. */
   function heard(which: WebSocket): void {
     silence?.cancel();
-    silence = options.clock.setTimer(2.5 * WIRE.pingIntervalMs, () => gone(which, 0, "nothing heard from the server"));
+    silence = options.clock.setTimer(2.5 * WIRE.pingIntervalMs, () =>
+      gone(which, 0, "nothing heard from the server"),
+    );
   }
 
   function receive(which: WebSocket, data: Buffer): void {
@@ -98,7 +103,8 @@ export function openLink<Incoming, Outgoing>(options: LinkOptions<Incoming>): Li
     outgoing = [];
     if (socket?.readyState !== WebSocket.OPEN) return;
     for (const frame of frames(messages)) socket.send(frame);
-    if (socket.bufferedAmount > WIRE.sendBufferBytesMax) gone(socket, 1013, "the server reads too slowly");
+    if (socket.bufferedAmount > WIRE.sendBufferBytesMax)
+      gone(socket, 1013, "the server reads too slowly");
   }
 
   connect();
@@ -169,7 +175,8 @@ function pinned(caFingerprint: string): ClientOptions {
       request.on("socket", (raw) => {
         const socket = raw as TLSSocket;
         socket.once("secureConnect", () => {
-          if (!chainHas(socket, wanted)) request.destroy(new Error("the server's certificate is not the pinned one"));
+          if (!chainHas(socket, wanted))
+            request.destroy(new Error("the server's certificate is not the pinned one"));
           else request.end();
         });
       });

@@ -20,7 +20,13 @@ export function redact(text: string): string {
 
 export function jsonLineLogger(stream: Writable, base: LogFields, wallMs: () => number): Logger {
   const write = (level: string, event: string, fields: LogFields = {}): void => {
-    const line = JSON.stringify({ time: new Date(wallMs()).toISOString(), level, event, ...base, ...fields });
+    const line = JSON.stringify({
+      time: new Date(wallMs()).toISOString(),
+      level,
+      event,
+      ...base,
+      ...fields,
+    });
     stream.write(`${redact(line)}\n`);
   };
   return {
@@ -30,4 +36,8 @@ export function jsonLineLogger(stream: Writable, base: LogFields, wallMs: () => 
   };
 }
 
-export const silentLogger: Logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
+export const silentLogger: Logger = {
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};

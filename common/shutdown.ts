@@ -54,7 +54,8 @@ export function createShutdown(deps: ShutdownDeps): Shutdown {
     return code;
   }
 
-  const close = (reason: string, exitCode: number): Promise<number> => (closing ??= withDeadline(reason, exitCode));
+  const close = (reason: string, exitCode: number): Promise<number> =>
+    (closing ??= withDeadline(reason, exitCode));
   deps.onSignal("SIGTERM", () => void close("SIGTERM", 0));
   deps.onSignal("SIGINT", () => void close("SIGINT", 0));
   return { onClose: (name, closer) => void closers.push({ name, close: closer }), close, done };

@@ -6,7 +6,11 @@ import { openLink, type Link } from "../common/link.ts";
 import { jsonLineLogger, type Logger } from "../common/log.ts";
 import { createShutdown } from "../common/shutdown.ts";
 import { HyperpilotError } from "../protocol/errors.ts";
-import { ToHarvesterFrame, type FromHarvester, type ToHarvester } from "../protocol/harvester-messages.ts";
+import {
+  ToHarvesterFrame,
+  type FromHarvester,
+  type ToHarvester,
+} from "../protocol/harvester-messages.ts";
 import { HARVESTER_SOCKET_PATH } from "../protocol/rest.ts";
 import { OUR_RANGE } from "../protocol/version.ts";
 import { createLocalDriver } from "./drivers/local.ts";
@@ -32,23 +36,41 @@ export interface HarvesterOptions {
 /** Runs until SIGTERM or SIGINT; resolves with the exit code. Errors: E_UNAUTHENTICATED when the server refuses the token. */
 export async function runHarvester(options: HarvesterOptions): Promise<number> {
   const clock = systemClock;
-  const log = jsonLineLogger(process.stderr, { program: "harvester", name: options.name }, () => clock.wallMs());
+  const log = jsonLineLogger(process.stderr, { program: "harvester", name: options.name }, () =>
+    clock.wallMs(),
+  );
   const token = readFileSync(options.tokenFile, "utf8").trim();
-  const submissions = openSubmissions(join(options.directory, "submissions"), options.caFingerprint);
+  const submissions = openSubmissions(
+    join(options.directory, "submissions"),
+    options.caFingerprint,
+  );
   const driver = createLocalDriver({
     pilotCommand: options.pilotCommand,
     directoryOf: (id) => submissions.directoryOf(id),
     clock,
     environment: process.env,
   });
-  const harvester = createHarvester({ clock, log, submissions, driver, server: options.server, random: Math.random });
+  const harvester = createHarvester({
+    clock,
+    log,
+    submissions,
+    driver,
+    server: options.server,
+    random: Math.random,
+  });
   const shutdown = createShutdown({
     clock,
     log,
     deadlineMs: 40_000,
     onSignal: (signal, listener) => void process.on(signal, listener),
   });
-  const link = connect(options, { clock, log, token, harvester, onRefused: () => void shutdown.close("refused", 4) });
+  const link = connect(options, {
+    clock,
+    log,
+    token,
+    harvester,
+    onRefused: () => void shutdown.close("refused", 4),
+  });
   harvester.start((messages) => void link.send(messages));
   shutdown.onClose("link", () => link.close());
   if (options.stopPilots) shutdown.onClose("pilots", () => harvester.removeAll());
@@ -58,7 +80,8 @@ export async function runHarvester(options: HarvesterOptions): Promise<number> {
   throw new HyperpilotError({
     code: "E_UNAUTHENTICATED",
     message: "The server refuses this harvester's token.",
-    remedy: "Issue a new one: hyperpilot admin tokens issue --role harvester, and put it into the token file.",
+    remedy:
+      "Issue a new one: hyperpilot admin tokens issue --role harvester, and put it into the token file.",
   });
 }
 

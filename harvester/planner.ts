@@ -37,7 +37,13 @@ export interface QueueSituation {
 export type Step =
   | { readonly type: "submit"; readonly queue: QueueConfig; readonly submissionId: string }
   | { readonly type: "remove"; readonly submissionId: string; readonly reason: string }
-  | { readonly type: "ended"; readonly queue: string; readonly submissionId: string; readonly detail: string; readonly connected: boolean }
+  | {
+      readonly type: "ended";
+      readonly queue: string;
+      readonly submissionId: string;
+      readonly detail: string;
+      readonly connected: boolean;
+    }
   | {
       readonly type: "report";
       readonly queue: string;
@@ -54,28 +60,46 @@ export function planQueue(situation: QueueSituation, nowMs: number): Step[] {
   for (const one of submissions) {
     if (one.truth.type !== "ended") continue;
     const { submissionId, connected } = one;
-    steps.push({ type: "ended", queue: queue.name, submissionId, detail: one.truth.detail, connected });
+    steps.push({
+      type: "ended",
+      queue: queue.name,
+      submissionId,
+      detail: one.truth.detail,
+      connected,
+    });
   }
   const wantedNew = submissionsToMake(situation, alive, nowMs);
-  for (const submissionId of freeSecrets.slice(0, wantedNew)) steps.push({ type: "submit", queue, submissionId });
+  for (const submissionId of freeSecrets.slice(0, wantedNew))
+    steps.push({ type: "submit", queue, submissionId });
   const missing = Math.max(0, wantedNew - freeSecrets.length);
   steps.push({
     type: "report",
     queue: queue.name,
     submissions: alive.slice(0, HARVESTER.submissionsPerReportMax).map(reportOf),
-    secretsNeeded: situation.secretsAsked ? 0 : Math.min(missing, HARVESTER.submissionsPerReportMax),
+    secretsNeeded: situation.secretsAsked
+      ? 0
+      : Math.min(missing, HARVESTER.submissionsPerReportMax),
     lastError: health.lastError,
   });
   return steps;
 }
 
 /** Every submission that has not ended counts, started or not; what could not be looked up counts too. */
-function submissionsToMake(situation: QueueSituation, alive: readonly KnownSubmission[], nowMs: number): number {
+function submissionsToMake(
+  situation: QueueSituation,
+  alive: readonly KnownSubmission[],
+  nowMs: number,
+): number {
   const { queue, wantedPilots, health } = situation;
   if (queue.state === "offline" || queue.state === "drain") return 0;
   const waiting = alive.filter((one) => !one.connected).length;
   const { maxPilots, maxQueued, maxPerCycle } = queue.limits;
-  const room = Math.min(wantedPilots - alive.length, maxPilots - alive.length, maxQueued - waiting, maxPerCycle);
+  const room = Math.min(
+    wantedPilots - alive.length,
+    maxPilots - alive.length,
+    maxQueued - waiting,
+    maxPerCycle,
+  );
   if (health.probeAtMs === null) return Math.max(0, room);
   // A paused queue probes itself with one submission at a time.
   return nowMs >= health.probeAtMs && waiting === 0 ? Math.min(1, Math.max(0, room)) : 0;
@@ -83,7 +107,8 @@ function submissionsToMake(situation: QueueSituation, alive: readonly KnownSubmi
 
 function reportOf(one: KnownSubmission): SubmissionReport {
   const { truth } = one;
-  const state = truth.type === "active" ? truth.phase : truth.type === "ended" ? "ended" : "unknown";
+  const state =
+    truth.type === "active" ? truth.phase : truth.type === "ended" ? "ended" : "unknown";
   return { submissionId: one.submissionId, state, batchId: one.batchId, detail: truth.detail };
 }
 
@@ -106,7 +131,12 @@ export function noteSubmitted(health: QueueHealth): void {
 }
 
 /** Notes how a submission ended; pauses the queue after too many pilots in a row that never connected. */
-export function noteEnded(health: QueueHealth, connected: boolean, detail: string, nowMs: number): void {
+export function noteEnded(
+  health: QueueHealth,
+  connected: boolean,
+  detail: string,
+  nowMs: number,
+): void {
   if (connected) return noteConnected(health);
   health.neverConnected += 1;
   health.lastError = `a pilot ended without ever connecting: ${detail}`;

@@ -105,12 +105,17 @@ class RunningHarvester implements Harvester {
       case "bootSecrets": {
         const queue = this.#queues.get(message.queue);
         if (queue === undefined) return;
-        for (const { submissionId, secret } of message.secrets) queue.secrets.set(submissionId, secret);
+        for (const { submissionId, secret } of message.secrets)
+          queue.secrets.set(submissionId, secret);
         queue.secretsAsked = false;
         return this.#schedule(0);
       }
       case "remove":
-        void this.#perform({ type: "remove", submissionId: message.submissionId, reason: message.reason });
+        void this.#perform({
+          type: "remove",
+          submissionId: message.submissionId,
+          reason: message.reason,
+        });
         return;
       default:
         return assertNever(message);
@@ -186,9 +191,13 @@ class RunningHarvester implements Harvester {
     submit: (step) => this.#submit(step),
     remove: ({ submissionId }) => this.#deps.driver.remove(submissionId),
     ended: (step) => {
-      this.#deps.log.info("submissionEnded", { submissionId: step.submissionId, detail: step.detail });
+      this.#deps.log.info("submissionEnded", {
+        submissionId: step.submissionId,
+        detail: step.detail,
+      });
       const queue = this.#queues.get(step.queue);
-      if (queue !== undefined) noteEnded(queue.health, step.connected, step.detail, this.#deps.clock.monotonicMs());
+      if (queue !== undefined)
+        noteEnded(queue.health, step.connected, step.detail, this.#deps.clock.monotonicMs());
       const detail = step.detail.slice(0, 1_000);
       this.#send([{ type: "ended", queue: step.queue, submissionId: step.submissionId, detail }]);
       this.#deps.submissions.end(step.submissionId);
@@ -198,7 +207,8 @@ class RunningHarvester implements Harvester {
       const queue = this.#queues.get(step.queue);
       const message = { ...step, submissions: [...step.submissions] };
       const text = JSON.stringify(message);
-      if (queue === undefined || (queue.lastReport === text && step.secretsNeeded === 0)) return Promise.resolve();
+      if (queue === undefined || (queue.lastReport === text && step.secretsNeeded === 0))
+        return Promise.resolve();
       queue.lastReport = text;
       if (step.secretsNeeded > 0) queue.secretsAsked = true;
       this.#send([message]);
@@ -224,12 +234,18 @@ class RunningHarvester implements Harvester {
     const bootFile = submissions.prepare({ server, secret, queue: step.queue, submissionId });
     try {
       const directory = submissions.directoryOf(submissionId);
-      const { batchId } = await driver.submit({ queue: step.queue, submissionId, directory, bootFile });
+      const { batchId } = await driver.submit({
+        queue: step.queue,
+        submissionId,
+        directory,
+        bootFile,
+      });
       submissions.noteBatchId(submissionId, batchId);
       noteSubmitted(queue.health);
       log.info("submitted", { submissionId, batchId, queue: step.queue.name });
     } catch (error) {
-      const why = error instanceof HyperpilotError ? (error.why ?? error.message) : errorText(error);
+      const why =
+        error instanceof HyperpilotError ? (error.why ?? error.message) : errorText(error);
       noteSubmitFailed(queue.health, why, clock.monotonicMs());
       log.error("submitFailed", { submissionId, queue: step.queue.name, why });
     }

@@ -20,7 +20,12 @@ export interface Submissions {
   /** Those not known to have ended. */
   active(): readonly SubmissionFile[];
   /** Writes the boot file and notes the submission before the batch system is called. Returns the boot file's path. */
-  prepare(boot: { readonly server: string; readonly secret: string; readonly queue: QueueConfig; readonly submissionId: string }): string;
+  prepare(boot: {
+    readonly server: string;
+    readonly secret: string;
+    readonly queue: QueueConfig;
+    readonly submissionId: string;
+  }): string;
   noteBatchId(submissionId: string, batchId: string): void;
   /** The submission has ended: its secret is removed. */
   end(submissionId: string): void;
@@ -29,7 +34,8 @@ export interface Submissions {
 export function openSubmissions(directory: string, caFingerprint: string | null): Submissions {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const directoryOf = (submissionId: string): string => join(directory, submissionId);
-  const fileOf = (submissionId: string): string => join(directoryOf(submissionId), "submission.json");
+  const fileOf = (submissionId: string): string =>
+    join(directoryOf(submissionId), "submission.json");
   const write = (one: SubmissionFile): void => {
     writeFileSync(fileOf(one.submissionId), JSON.stringify(one), { mode: 0o600, flush: true });
   };

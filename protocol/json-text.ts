@@ -75,7 +75,9 @@ export function toValue(node: JsonNode): unknown {
 
 /** The member with this key, or undefined. */
 export function memberOf(node: JsonNode, key: string): JsonNode | undefined {
-  return node.type === "object" ? node.members.find((member) => member.key === key)?.value : undefined;
+  return node.type === "object"
+    ? node.members.find((member) => member.key === key)?.value
+    : undefined;
 }
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
@@ -85,7 +87,14 @@ const SPACE = /[ \t\n\r]*/y;
 // eslint-disable-next-line no-control-regex
 const PLAIN = /[^"\\\u0000-\u001f]*/y;
 const ESCAPES: Readonly<Record<string, string>> = {
-  '"': '"', "\\": "\\", "/": "/", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", // prettier-ignore
+  '"': '"',
+  "\\": "\\",
+  "/": "/",
+  b: "\b",
+  f: "\f",
+  n: "\n",
+  r: "\r",
+  t: "\t", // prettier-ignore
 };
 const TYPOGRAPHIC = "“”„‟«»‘’‚";
 
@@ -112,8 +121,10 @@ class Reader {
 
   private value(depth: number): JsonNode {
     this.values += 1;
-    if (this.values > USER_JSON.valuesMax) throw this.error(this.offset, `more than ${USER_JSON.valuesMax} values`);
-    if (depth > USER_JSON.depthMax) throw this.error(this.offset, `nested deeper than ${USER_JSON.depthMax} levels`);
+    if (this.values > USER_JSON.valuesMax)
+      throw this.error(this.offset, `more than ${USER_JSON.valuesMax} values`);
+    if (depth > USER_JSON.depthMax)
+      throw this.error(this.offset, `nested deeper than ${USER_JSON.depthMax} levels`);
     this.space();
     const start = this.offset;
     switch (this.text[start]) {
@@ -173,7 +184,8 @@ class Reader {
         const keyStart = this.offset;
         if (this.text[keyStart] !== '"') throw this.unexpected("a name in double quotes");
         const key = this.string();
-        if (keys.has(key)) throw this.error(keyStart, `"${key}" is there twice`, "keep one of them");
+        if (keys.has(key))
+          throw this.error(keyStart, `"${key}" is there twice`, "keep one of them");
         keys.add(key);
         if (!this.take(":")) throw this.unexpected("':'");
         members.push({ key, keyStart, value: this.value(depth + 1) });
@@ -207,7 +219,8 @@ class Reader {
       return simple;
     }
     const hex = this.text.slice(this.offset + 2, this.offset + 6);
-    if (code !== "u" || !/^[0-9a-fA-F]{4}$/.test(hex)) throw this.error(this.offset, "an unknown escape in a string");
+    if (code !== "u" || !/^[0-9a-fA-F]{4}$/.test(hex))
+      throw this.error(this.offset, "an unknown escape in a string");
     this.offset += 6;
     return String.fromCharCode(Number.parseInt(hex, 16));
   }
@@ -220,7 +233,10 @@ class Reader {
       const offset = start + [...rest].slice(0, quote).join("").length;
       return this.typographic(offset);
     }
-    const what = this.offset >= this.text.length ? "a string without its closing quote" : "a line break in a string";
+    const what =
+      this.offset >= this.text.length
+        ? "a string without its closing quote"
+        : "a line break in a string";
     return this.error(start, what, 'close it with "');
   }
 

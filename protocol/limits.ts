@@ -49,6 +49,8 @@ export const SERVER = {
   logHeadBytesMax: 10 * MIB,
   logTailBytesMax: 10 * MIB,
   uploadBytesMax: 2_000 * MIB,
+  /** Uploads of output at a time: each is held in memory. */
+  logUploadsMax: 32,
   /** Streams of one search's changes that are open at a time, and the least time between two events of one. */
   watchersMax: 500,
   watchIntervalMs: 500,
@@ -115,6 +117,20 @@ export const PILOT = {
   gpusMax: 64,
   idleSecondsDefault: 300,
   outboxItemsMax: 10_000,
+  /** Task specifications kept by a pilot; the oldest that is not in use goes first. */
+  specsMax: 1_000,
+  /** From SIGTERM to the end of the pilot: batch systems send SIGKILL 30 s after it. */
+  stopDeadlineMs: 20_000,
+  /** A session that the server closes for a violation this often, with nothing accepted in between, is not opened again. */
+  violationsMax: 3,
+  /** One HTTP exchange with the server without any byte moving. */
+  httpSilenceMs: 30_000,
+  /** Longest wait for a server that cannot be reached before a task's files are given up on. */
+  stageTimeoutMs: 300_000,
+  /** Task tarballs kept in the scratch directory; the oldest that is not in use goes first. */
+  stagedSandboxesMax: 32,
+  /** Payloads are ended this long before the batch system ends the pilot. */
+  walltimeMarginSeconds: 20,
   extractedSandboxBytesMax: 100_000_000,
   extractedSandboxFilesMax: 10_000,
   extractedSandboxDepthMax: 32,

@@ -8,8 +8,7 @@ import { POINT_STATES, QUEUE_STATES, TASK_STATES } from "./states.ts";
 import { Limits, TaskSpecification } from "./task.ts";
 
 export const API_ROOT = "/api/hyperpilot/v1";
-/** Version of the `--json` documents: fields are added, never changed. */
-export const API_VERSION = "hyperpilot/v1";
+export { API_VERSION } from "./version.ts";
 
 const count = z.number().int().nonnegative();
 /** Wall clock, ISO 8601 UTC. */

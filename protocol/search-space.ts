@@ -26,7 +26,15 @@ export interface SearchSpace {
 }
 
 const SUPPORTED = ["categorical", "uniform", "uniformint", "loguniform", "loguniformint", "fixed"];
-const KNOWN = [...SUPPORTED, "quniform", "qloguniform", "normal", "qnormal", "lognormal", "qlognormal"];
+const KNOWN = [
+  ...SUPPORTED,
+  "quniform",
+  "qloguniform",
+  "normal",
+  "qnormal",
+  "lognormal",
+  "qlognormal",
+];
 
 /** Parses and checks a search space. Errors: E_JSON, E_SEARCH_SPACE, each with `name:line:column`, reason and remedy. */
 export function parseSearchSpace(text: string, fileName: string): SearchSpace {
@@ -47,11 +55,20 @@ class SpaceReader {
 
   space(root: JsonNode): SearchSpace {
     if (root.type !== "object") {
-      throw this.wrong(root.start, "the search space must be an object", '{"lr": {"method": "uniform", "dimension": {...}}}');
+      throw this.wrong(
+        root.start,
+        "the search space must be an object",
+        '{"lr": {"method": "uniform", "dimension": {...}}}',
+      );
     }
-    if (root.members.length === 0) throw this.wrong(root.start, "the search space is empty", "add a hyperparameter");
+    if (root.members.length === 0)
+      throw this.wrong(root.start, "the search space is empty", "add a hyperparameter");
     if (root.members.length > TASK.hyperparametersMax) {
-      throw this.wrong(root.start, `more than ${TASK.hyperparametersMax} hyperparameters`, "use fewer");
+      throw this.wrong(
+        root.start,
+        `more than ${TASK.hyperparametersMax} hyperparameters`,
+        "use fewer",
+      );
     }
     const parameters = root.members.map(({ key, value }) => this.parameter(key, value));
     return { parameters, warnings: this.warnings };
@@ -62,7 +79,11 @@ class SpaceReader {
     const methodNode = memberOf(node, "method");
     const dimension = memberOf(node, "dimension");
     if (methodNode?.type !== "string") {
-      throw this.wrong(node.start, `"${name}" has no method`, `add "method": one of ${SUPPORTED.join(", ")}`);
+      throw this.wrong(
+        node.start,
+        `"${name}" has no method`,
+        `add "method": one of ${SUPPORTED.join(", ")}`,
+      );
     }
     const method = methodNode.value;
     if (!SUPPORTED.includes(method)) throw this.unknownMethod(name, methodNode.start, method);
@@ -73,7 +94,8 @@ class SpaceReader {
     if (method === "fixed") {
       this.checkKeys(name, dimension, ["value"]);
       const value = memberOf(dimension, "value");
-      if (value === undefined) throw this.wrong(dimension.start, `"${name}" has no value`, 'add "value"');
+      if (value === undefined)
+        throw this.wrong(dimension.start, `"${name}" has no value`, 'add "value"');
       return { name, method, value: value.raw };
     }
     return this.range(name, method as "uniform", dimension);
@@ -98,9 +120,14 @@ class SpaceReader {
     if (node?.type !== "array") {
       throw this.wrong(dimension.start, `"${name}" has no categories`, 'add "categories": [...]');
     }
-    if (node.items.length === 0) throw this.wrong(node.start, `"categories" of "${name}" is empty`, "add a category");
+    if (node.items.length === 0)
+      throw this.wrong(node.start, `"categories" of "${name}" is empty`, "add a category");
     if (node.items.length > TASK.categoriesMax) {
-      throw this.wrong(node.start, `"${name}" has more than ${TASK.categoriesMax} categories`, "use fewer");
+      throw this.wrong(
+        node.start,
+        `"${name}" has more than ${TASK.categoriesMax} categories`,
+        "use fewer",
+      );
     }
     const categories = node.items.map((item) => item.raw);
     const distinct = [...new Set(categories)];
@@ -110,14 +137,27 @@ class SpaceReader {
     return { name, method: "categorical", categories: distinct };
   }
 
-  private range(name: string, method: "uniform" | "uniformint" | "loguniform" | "loguniformint", dimension: JsonNode): Parameter {
+  private range(
+    name: string,
+    method: "uniform" | "uniformint" | "loguniform" | "loguniformint",
+    dimension: JsonNode,
+  ): Parameter {
     this.checkKeys(name, dimension, ["low", "high", "base", "q", "grid_search"]);
     const low = this.bound(name, dimension, "low", method.endsWith("int"));
     const high = this.bound(name, dimension, "high", method.endsWith("int"));
     const start = memberOf(dimension, "low")?.start ?? dimension.start;
-    if (low > high) throw this.wrong(start, `"low" ${low} of "${name}" is greater than "high" ${high}`, "swap them");
+    if (low > high)
+      throw this.wrong(
+        start,
+        `"low" ${low} of "${name}" is greater than "high" ${high}`,
+        "swap them",
+      );
     if (method.startsWith("log") && low <= 0) {
-      throw this.wrong(start, `"low" ${low} of "${name}" must be greater than 0 on a logarithmic scale`, "raise it");
+      throw this.wrong(
+        start,
+        `"low" ${low} of "${name}" must be greater than 0 on a logarithmic scale`,
+        "raise it",
+      );
     }
     return { name, method, low, high };
   }
@@ -125,16 +165,25 @@ class SpaceReader {
   private bound(name: string, dimension: JsonNode, key: string, isInteger: boolean): number {
     const node = memberOf(dimension, key);
     if (node?.type !== "number") {
-      throw this.wrong(node?.start ?? dimension.start, `"${key}" of "${name}" must be a number`, `write "${key}": 1`);
+      throw this.wrong(
+        node?.start ?? dimension.start,
+        `"${key}" of "${name}" must be a number`,
+        `write "${key}": 1`,
+      );
     }
     if (isInteger && !Number.isSafeInteger(node.value)) {
-      throw this.wrong(node.start, `"${key}" ${node.raw} of "${name}" must be an integer`, "round it, or use a method without int");
+      throw this.wrong(
+        node.start,
+        `"${key}" ${node.raw} of "${name}" must be an integer`,
+        "round it, or use a method without int",
+      );
     }
     return node.value;
   }
 
   private checkKeys(name: string, node: JsonNode, allowed: readonly string[]): void {
-    if (node.type !== "object") throw this.wrong(node.start, `"${name}" must be an object`, "write {...}");
+    if (node.type !== "object")
+      throw this.wrong(node.start, `"${name}" must be an object`, "write {...}");
     for (const { key, keyStart } of node.members) {
       if (allowed.includes(key)) continue;
       const near = didYouMean(key, allowed);
@@ -145,7 +194,11 @@ class SpaceReader {
 
   private wrong(offset: number, what: string, remedy: string): HyperpilotError {
     const place = placeOf(this.text, offset, this.fileName);
-    return new HyperpilotError({ code: "E_SEARCH_SPACE", message: `${place} ${what}`, remedy: `${remedy}.` });
+    return new HyperpilotError({
+      code: "E_SEARCH_SPACE",
+      message: `${place} ${what}`,
+      remedy: `${remedy}.`,
+    });
   }
 }
 

@@ -14,3 +14,6 @@ export function commonVersion(ours: ProtocolRange, theirs: ProtocolRange): numbe
 }
 
 export const OUR_RANGE: ProtocolRange = { min: PROTOCOL_VERSION_MIN, max: PROTOCOL_VERSION };
+
+/** Version of the `--json` documents: fields are added, never changed. */
+export const API_VERSION = "hyperpilot/v1";

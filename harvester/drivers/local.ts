@@ -22,23 +22,35 @@ export interface LocalDriverOptions {
 const ProcessFile = z.strictObject({ pid: z.number().int().positive(), startTicks: z.string() });
 
 /** What a pilot may know of this process's environment: nothing that could hold a secret. */
-const PASSED_ON = ["PATH", "LANG", "LC_ALL", "TMPDIR", "CUDA_VISIBLE_DEVICES", "HYPERPILOT_SCRATCH"];
+const PASSED_ON = [
+  "PATH",
+  "LANG",
+  "LC_ALL",
+  "TMPDIR",
+  "CUDA_VISIBLE_DEVICES",
+  "HYPERPILOT_SCRATCH",
+];
 
 export function createLocalDriver(options: LocalDriverOptions): BatchDriver {
-  const processFile = (submissionId: string): string => join(options.directoryOf(submissionId), "process.json");
+  const processFile = (submissionId: string): string =>
+    join(options.directoryOf(submissionId), "process.json");
 
   function truthOf(submissionId: string): BatchTruth {
     let known: z.infer<typeof ProcessFile>;
     try {
       known = ProcessFile.parse(JSON.parse(readFileSync(processFile(submissionId), "utf8")));
     } catch (error) {
-      if (systemErrorCode(error) === "ENOENT") return { type: "ended", detail: "was never started" };
+      if (systemErrorCode(error) === "ENOENT")
+        return { type: "ended", detail: "was never started" };
       return { type: "unknown", detail: `process.json: ${errorText(error)}` };
     }
     if (startTicksOf(known.pid) === known.startTicks) {
       return { type: "active", phase: "running", detail: `process ${known.pid}` };
     }
-    return { type: "ended", detail: lastLine(join(options.directoryOf(submissionId), "pilot.log")) };
+    return {
+      type: "ended",
+      detail: lastLine(join(options.directoryOf(submissionId), "pilot.log")),
+    };
   }
 
   return {
@@ -55,7 +67,9 @@ export function createLocalDriver(options: LocalDriverOptions): BatchDriver {
           cwd: request.directory,
         });
         const startTicks = startTicksOf(pid) ?? "gone";
-        writeFileSync(processFile(request.submissionId), JSON.stringify({ pid, startTicks }), { mode: 0o600 });
+        writeFileSync(processFile(request.submissionId), JSON.stringify({ pid, startTicks }), {
+          mode: 0o600,
+        });
         return { batchId: String(pid) };
       } catch (error) {
         throw new HyperpilotError(
@@ -72,7 +86,9 @@ export function createLocalDriver(options: LocalDriverOptions): BatchDriver {
     statusOf: (ids) => Promise.resolve(new Map(ids.map((id) => [id, truthOf(id)]))),
     async remove(submissionId) {
       if (truthOf(submissionId).type !== "active") return;
-      const { pid, startTicks } = ProcessFile.parse(JSON.parse(readFileSync(processFile(submissionId), "utf8")));
+      const { pid, startTicks } = ProcessFile.parse(
+        JSON.parse(readFileSync(processFile(submissionId), "utf8")),
+      );
       signal(pid, "SIGTERM");
       const deadlineMs = options.clock.monotonicMs() + 4 * PILOT.killGraceMs;
       while (startTicksOf(pid) === startTicks) {

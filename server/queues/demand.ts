@@ -34,7 +34,10 @@ export function demandByQueue(tasks: readonly TaskDemand[]): Map<string, number>
     const capacity = queues.reduce((sum, queue) => sum + queue.capacity, 0);
     let left = slots;
     for (const queue of queues) {
-      const share = Math.min(left, capacity === 0 ? 0 : Math.ceil((slots * queue.capacity) / capacity));
+      const share = Math.min(
+        left,
+        capacity === 0 ? 0 : Math.ceil((slots * queue.capacity) / capacity),
+      );
       left -= share;
       demand.set(queue.name, (demand.get(queue.name) ?? 0) + share);
     }

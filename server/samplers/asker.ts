@@ -57,7 +57,9 @@ export function createAsker(timeoutMs: number = TASK.steeringTimeoutSeconds * 1_
     const onGone = (reason: string) => () => {
       if (worker === started) retire(reason);
     };
-    started.on("error", (error) => onGone(error instanceof Error ? error.message : String(error))());
+    started.on("error", (error) =>
+      onGone(error instanceof Error ? error.message : String(error))(),
+    );
     started.on("exit", onGone("the worker of built-in steering ended"));
     worker = started;
     return started;
@@ -68,7 +70,10 @@ export function createAsker(timeoutMs: number = TASK.steeringTimeoutSeconds * 1_
       new Promise((resolve, reject) => {
         const id = nextId;
         nextId += 1;
-        const timer = setTimeout(() => retire(`no answer within ${timeoutMs / 1_000} s`), timeoutMs);
+        const timer = setTimeout(
+          () => retire(`no answer within ${timeoutMs / 1_000} s`),
+          timeoutMs,
+        );
         timer.unref();
         waiting.set(id, { resolve, reject, timer });
         running().postMessage({ id, request });

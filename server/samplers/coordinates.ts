@@ -17,7 +17,9 @@ function scaled(parameter: Parameter & { low: number; high: number }, value: num
   const of = isLogarithmic(parameter) ? Math.log : (x: number) => x;
   // Integers own half a unit on both sides, so that the bounds are as likely as the others.
   const margin = parameter.method.endsWith("int") ? 0.5 : 0;
-  const low = of(parameter.low - (isLogarithmic(parameter) ? Math.min(margin, parameter.low / 2) : margin));
+  const low = of(
+    parameter.low - (isLogarithmic(parameter) ? Math.min(margin, parameter.low / 2) : margin),
+  );
   const high = of(parameter.high + margin);
   return high === low ? 0.5 : (of(value) - low) / (high - low);
 }
@@ -44,7 +46,10 @@ export function drawCoordinate(parameter: Parameter, random: RandomStream): numb
 
 /** The JSON text of the point at these coordinates. */
 export function toText(space: readonly Parameter[], coordinates: Coordinates): string {
-  const members = space.map((parameter, index) => `${JSON.stringify(parameter.name)}: ${valueText(parameter, coordinates[index] ?? 0)}`);
+  const members = space.map(
+    (parameter, index) =>
+      `${JSON.stringify(parameter.name)}: ${valueText(parameter, coordinates[index] ?? 0)}`,
+  );
   return `{${members.join(", ")}}`;
 }
 
@@ -85,7 +90,10 @@ export function levelText(parameter: Parameter, index: number, levels: number): 
   if (parameter.method === "fixed") return parameter.value;
   if (parameter.method === "categorical") return parameter.categories[index] ?? "null";
   if (valuesOf(parameter) === levels) return String(parameter.low + index);
-  const bare = { ...parameter, method: isLogarithmic(parameter) ? ("loguniform" as const) : ("uniform" as const) };
+  const bare = {
+    ...parameter,
+    method: isLogarithmic(parameter) ? ("loguniform" as const) : ("uniform" as const),
+  };
   const value = unscaled(bare, levels === 1 ? 0.5 : index / (levels - 1));
   return String(parameter.method.endsWith("int") ? Math.round(value) : value);
 }

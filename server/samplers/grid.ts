@@ -31,7 +31,8 @@ export function levelsOf(space: readonly Parameter[], maxPoints: number): number
   });
   const fixed = whole.reduce<number>((product, count) => product * (count ?? 1), 1);
   const ranges = whole.filter((count) => count === null).length;
-  const each = ranges === 0 ? 1 : Math.max(2, Math.floor((maxPoints / fixed) ** (1 / ranges) + 1e-9));
+  const each =
+    ranges === 0 ? 1 : Math.max(2, Math.floor((maxPoints / fixed) ** (1 / ranges) + 1e-9));
   return space.map((parameter, index) => whole[index] ?? Math.min(each, valuesOf(parameter)));
 }
 
@@ -43,7 +44,9 @@ function textAt(space: readonly Parameter[], levels: readonly number[], index: n
     const parameter = space[position];
     const count = levels[position] ?? 1;
     if (parameter !== undefined) {
-      members.unshift(`${JSON.stringify(parameter.name)}: ${levelText(parameter, rest % count, count)}`);
+      members.unshift(
+        `${JSON.stringify(parameter.name)}: ${levelText(parameter, rest % count, count)}`,
+      );
     }
     rest = Math.floor(rest / count);
   }

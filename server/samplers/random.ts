@@ -23,9 +23,16 @@ export function askRandom(request: AskRequest): AskAnswer {
 }
 
 /** A point that is not among `known`, which is also left as it is; null when there is none left. */
-export function drawNew(space: readonly Parameter[], random: RandomStream, known: ReadonlySet<string>): string | null {
+export function drawNew(
+  space: readonly Parameter[],
+  random: RandomStream,
+  known: ReadonlySet<string>,
+): string | null {
   for (let draw = 0; draw < DRAWS_PER_POINT; draw += 1) {
-    const text = toText(space, space.map((parameter) => drawCoordinate(parameter, random)));
+    const text = toText(
+      space,
+      space.map((parameter) => drawCoordinate(parameter, random)),
+    );
     if (!known.has(text)) return text;
   }
   if (combinationsOf(space) > LISTED_MAX) return null;
@@ -40,7 +47,10 @@ export function exhaustion(space: readonly Parameter[], known: ReadonlySet<strin
 }
 
 /** Every point of a finite space. */
-export function* allTexts(space: readonly Parameter[], prefix: readonly string[] = []): Generator<string> {
+export function* allTexts(
+  space: readonly Parameter[],
+  prefix: readonly string[] = [],
+): Generator<string> {
   const parameter = space[prefix.length];
   if (parameter === undefined) {
     yield `{${prefix.join(", ")}}`;

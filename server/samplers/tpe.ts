@@ -55,18 +55,34 @@ function split(request: AskRequest): Groups {
   }
   ranked.sort((a, b) => (a.rank === b.rank ? 0 : a.rank - b.rank));
   const succeeded = ranked.filter(({ rank }) => rank !== Number.POSITIVE_INFINITY).length;
-  const goodCount = Math.min(GOOD_MAX, succeeded, Math.max(2, Math.ceil(GOOD_SHARE * ranked.length)));
+  const goodCount = Math.min(
+    GOOD_MAX,
+    succeeded,
+    Math.max(2, Math.ceil(GOOD_SHARE * ranked.length)),
+  );
   const bad = thin(ranked.slice(goodCount).map(({ at }) => at));
-  return { good: ranked.slice(0, goodCount).map(({ at }) => at), bad: [...bad, ...thin(pending)], evaluated: ranked.length };
+  return {
+    good: ranked.slice(0, goodCount).map(({ at }) => at),
+    bad: [...bad, ...thin(pending)],
+    evaluated: ranked.length,
+  };
 }
 
 function thin(points: readonly Coordinates[]): Coordinates[] {
   if (points.length <= BAD_MAX) return [...points];
-  return Array.from({ length: BAD_MAX }, (_, index) => points[Math.floor((index * points.length) / BAD_MAX)] ?? []);
+  return Array.from(
+    { length: BAD_MAX },
+    (_, index) => points[Math.floor((index * points.length) / BAD_MAX)] ?? [],
+  );
 }
 
 /** The candidate with the best ratio of densities that is new; a random new point when all candidates are known. */
-function propose(request: AskRequest, groups: Groups, random: RandomStream, known: ReadonlySet<string>): string | null {
+function propose(
+  request: AskRequest,
+  groups: Groups,
+  random: RandomStream,
+  known: ReadonlySet<string>,
+): string | null {
   const good = parzen(request.space, groups.good);
   const bad = parzen(request.space, groups.bad);
   const isFinite = combinationsOf(request.space) < Number.POSITIVE_INFINITY;

@@ -1,0 +1,29 @@
+/** The end of the walltime: when a pilot must stop its payloads to be gone in time. */
+import type { Clock, Timer } from "../common/clock.ts";
+import { TASK } from "../protocol/limits.ts";
+
+/** Calls `onNear` before the batch system would end the pilot; never when the walltime is unknown. */
+export function watchWalltime(
+  clock: Clock,
+  walltimeLeftSeconds: number | null,
+  onNear: (reason: string) => void,
+): Timer {
+  if (walltimeLeftSeconds === null) return { cancel: () => undefined };
+  const leftMs = Math.max(0, walltimeLeftSeconds - TASK.walltimeReserveSeconds / 2) * 1_000;
+  return after(clock, leftMs, () => onNear("the walltime is nearly over"));
+}
+
+/** Timers hold at most 2^31 - 1 milliseconds: longer waits are taken in parts. */
+const PART_MS = 2_000_000_000;
+
+function after(clock: Clock, delayMs: number, fire: () => void): Timer {
+  let timer: Timer;
+  const wait = (leftMs: number): void => {
+    timer = clock.setTimer(Math.min(leftMs, PART_MS), () =>
+      leftMs > PART_MS ? wait(leftMs - PART_MS) : fire(),
+    );
+  };
+  timer = { cancel: () => undefined };
+  wait(delayMs);
+  return { cancel: () => timer.cancel() };
+}
