@@ -1,10 +1,10 @@
 /** The head file: how far the journal reached, kept beside it, because LevelDB drops damaged records silently. */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { readFileSync } from "node:fs";
+import { open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { systemErrorCode } from "../../protocol/errors.ts";
 import { brokenJournal } from "./record.ts";
-import type { Head } from "./journal.ts";
 
 const HeadFile = z.strictObject({
   version: z.literal(1),
@@ -21,7 +21,11 @@ export function readHead(file: string): HeadFile | null {
     text = readFileSync(file, "utf8");
   } catch (error) {
     if (systemErrorCode(error) === "ENOENT") return null;
-    throw brokenJournal(0, `its head file cannot be read: ${systemErrorCode(error) ?? "unknown error"}`, error);
+    throw brokenJournal(
+      0,
+      `its head file cannot be read: ${systemErrorCode(error) ?? "unknown error"}`,
+      error,
+    );
   }
   try {
     return HeadFile.parse(JSON.parse(text));
@@ -30,21 +34,25 @@ export function readHead(file: string): HeadFile | null {
   }
 }
 
+export type HeadToWrite = Omit<HeadFile, "version">;
+
 /** Writes the head so that after a crash the old or the new one is there: temp, fsync, rename, fsync of the directory. */
-export function writeHead(file: string, head: Head & { readonly term: number }): void {
+export async function writeHead(file: string, head: HeadToWrite): Promise<void> {
   const temporary = `${file}.new`;
-  const handle = openSync(temporary, "w", 0o600);
+  const handle = await open(temporary, "w", 0o600);
   try {
-    writeSync(handle, JSON.stringify({ version: 1, seq: head.seq, hash: head.hash, term: head.term }));
-    fsyncSync(handle);
+    await handle.writeFile(
+      JSON.stringify({ version: 1, seq: head.seq, hash: head.hash, term: head.term }),
+    );
+    await handle.sync();
   } finally {
-    closeSync(handle);
+    await handle.close();
   }
-  renameSync(temporary, file);
-  const directory = openSync(dirname(file), "r");
+  await rename(temporary, file);
+  const directory = await open(dirname(file), "r");
   try {
-    fsyncSync(directory);
+    await directory.sync();
   } finally {
-    closeSync(directory);
+    await directory.close();
   }
 }

@@ -1,14 +1,22 @@
 /** The journal on LevelDB. The only importer of level. */
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { Level } from "level";
 import type { Clock, Timer } from "../../common/clock.ts";
-import { HyperpilotError, errorText, systemErrorCode } from "../../protocol/errors.ts";
+import { type HyperpilotError, errorText, systemErrorCode } from "../../protocol/errors.ts";
 import { SERVER } from "../../protocol/limits.ts";
 import type { HyperpilotEvent } from "../events.ts";
-import { readHead, writeHead } from "./head.ts";
+import { readHead, writeHead, type HeadToWrite } from "./head.ts";
+import { fenced, locked, openFailed, writeFailed } from "./journal-errors.ts";
 import type { Batch, Head, Journal } from "./journal.ts";
-import { NO_HASH, brokenJournal, decodeRecord, encodeRecord, recordKey } from "./record.ts";
+import {
+  NO_HASH,
+  brokenJournal,
+  decodeRecord,
+  encodeRecord,
+  misfitOf,
+  recordKey,
+} from "./record.ts";
 
 const EMPTY: Head = { seq: 0, hash: NO_HASH };
 
@@ -39,6 +47,8 @@ class LevelJournal implements Journal {
   #writtenSeq = -1;
   #timer: Timer | null = null;
   #writes: Promise<void> = Promise.resolve();
+  /** Never rejects. */
+  #headWrites: Promise<void> = Promise.resolve();
   #failure: HyperpilotError | null = null;
 
   constructor(options: LevelJournalOptions) {
@@ -48,18 +58,20 @@ class LevelJournal implements Journal {
 
   async open(): Promise<{ term: number; head: Head }> {
     mkdirSync(this.#options.directory, { recursive: true, mode: 0o700 });
-    const headFile = readHead(this.#headFile);
-    const db = await openLevel(this.#options.directory);
-    this.#db = db;
+    // Where a head is, LevelDB must not make a new database: it would remove the files that are left of the old one.
+    const db = await openLevel(this.#options.directory, !existsSync(this.#headFile));
     try {
+      const headFile = readHead(this.#headFile);
       await this.#checkTail(db, headFile);
+      const term = (headFile?.term ?? 0) + 1;
+      await saveHead(this.#headFile, { ...this.#head, term });
+      this.#term = term;
     } catch (error) {
       await db.close();
-      this.#db = null;
       throw error;
     }
-    this.#term = (headFile?.term ?? 0) + 1;
-    this.#writeHead();
+    this.#db = db;
+    this.#writtenSeq = this.#head.seq;
     return { term: this.#term, head: this.#head };
   }
 
@@ -72,14 +84,23 @@ class LevelJournal implements Journal {
     }
     if (head === null && last.seq > 0) throw brokenJournal(last.seq, "its head file is missing");
     if (head !== null && last.seq < head.seq) {
-      throw brokenJournal(last.seq + 1, `it ends after event ${last.seq}, but its head says ${head.seq} were written`);
+      throw brokenJournal(
+        last.seq + 1,
+        `it ends after event ${last.seq}, but its head says ${head.seq} were written`,
+      );
     }
     if (head !== null && head.seq > 0) {
-      for await (const [key, value] of entries(db, { reverse: true, limit: 1, lte: recordKey(head.seq) })) {
+      let found: Head = EMPTY;
+      for await (const [key, value] of entries(db, {
+        reverse: true,
+        limit: 1,
+        lte: recordKey(head.seq),
+      })) {
         const record = decodeRecord(key, value, null);
-        if (record.lastSeq !== head.seq || record.hash !== head.hash) {
-          throw brokenJournal(head.seq, "its record is not the one that the head names");
-        }
+        found = { seq: record.lastSeq, hash: record.hash };
+      }
+      if (found.seq !== head.seq || found.hash !== head.hash) {
+        throw brokenJournal(head.seq, "its record is not the one that the head names");
       }
     }
     this.#head = last;
@@ -87,33 +108,45 @@ class LevelJournal implements Journal {
   }
 
   async *read(fromSeq: number): AsyncIterable<Batch> {
+    // Taken before the iterator, which sees nothing that is appended later.
+    const reach = this.#head.seq;
     let previous: string | null = fromSeq <= 1 ? NO_HASH : null;
     let expected = fromSeq <= 1 ? 1 : null;
-    for await (const [key, value] of entries(this.#opened(), { gte: recordKey(await this.#startOf(fromSeq)) })) {
+    for await (const [key, value] of entries(this.#opened(), {
+      gte: recordKey(await this.#startOf(fromSeq)),
+    })) {
       const record = decodeRecord(key, value, previous);
       if (expected !== null && record.batch.firstSeq !== expected) {
         throw brokenJournal(expected, `the next record starts at ${record.batch.firstSeq}`);
       }
-      yield record.batch;
+      if (record.lastSeq >= fromSeq) yield record.batch;
       previous = record.hash;
       expected = record.lastSeq + 1;
     }
     const reached = (expected ?? 1) - 1;
-    if (reached < this.#head.seq) {
-      throw brokenJournal(reached + 1, `its records end there, but ${this.#head.seq} were written`);
+    if (reached < reach) {
+      throw brokenJournal(reached + 1, `its records end there, but ${reach} were written`);
     }
   }
 
   /** First sequence number of the record that holds `seq`. */
   async #startOf(seq: number): Promise<number> {
-    for await (const [key] of entries(this.#opened(), { reverse: true, limit: 1, lte: recordKey(Math.max(1, seq)) })) {
+    for await (const [key] of entries(this.#opened(), {
+      reverse: true,
+      limit: 1,
+      lte: recordKey(Math.max(1, seq)),
+    })) {
       return Number.parseInt(key, 16);
     }
     return seq;
   }
 
   async event(seq: number): Promise<HyperpilotEvent | undefined> {
-    for await (const [key, value] of entries(this.#opened(), { reverse: true, limit: 1, lte: recordKey(seq) })) {
+    for await (const [key, value] of entries(this.#opened(), {
+      reverse: true,
+      limit: 1,
+      lte: recordKey(seq),
+    })) {
       const { batch } = decodeRecord(key, value, null);
       return batch.events[seq - batch.firstSeq];
     }
@@ -123,9 +156,8 @@ class LevelJournal implements Journal {
   append(batch: Batch, term: number): Promise<void> {
     if (term !== this.#term) return Promise.reject(fenced(term, this.#term));
     if (this.#failure !== null) return Promise.reject(this.#failure);
-    if (batch.firstSeq !== this.#tail.seq + 1) {
-      return Promise.reject(new Error(`batch starts at ${batch.firstSeq}, the journal ends at ${this.#tail.seq}`));
-    }
+    const misfit = misfitOf(batch, this.#tail.seq);
+    if (misfit !== null) return Promise.reject(misfit);
     const record = encodeRecord(batch, this.#tail.hash);
     const end: Head = { seq: batch.firstSeq + batch.events.length - 1, hash: record.hash };
     this.#tail = end;
@@ -145,31 +177,31 @@ class LevelJournal implements Journal {
     this.#head = end;
     this.#timer ??= this.#options.clock.setTimer(SERVER.headIntervalMs, () => {
       this.#timer = null;
-      this.#tryWriteHead();
+      void this.#followHead();
     });
   }
 
-  #tryWriteHead(): void {
-    if (this.#failure !== null) return;
-    try {
-      this.#writeHead();
-    } catch (error) {
-      this.#failure = writeFailed(this.#head.seq, error);
-      this.#options.onHeadFailed(this.#failure);
-    }
-  }
-
-  #writeHead(): void {
-    if (this.#writtenSeq === this.#head.seq) return;
-    writeHead(this.#headFile, { ...this.#head, term: this.#term });
-    this.#writtenSeq = this.#head.seq;
+  /** Brings the head file up to the records, one write at a time, beside the event loop. */
+  #followHead(): Promise<void> {
+    this.#headWrites = this.#headWrites.then(async () => {
+      const head = this.#head;
+      if (this.#failure !== null || this.#writtenSeq === head.seq) return;
+      try {
+        await writeHead(this.#headFile, { ...head, term: this.#term });
+        this.#writtenSeq = head.seq;
+      } catch (error) {
+        this.#failure = writeFailed(head.seq, error);
+        this.#options.onHeadFailed(this.#failure);
+      }
+    });
+    return this.#headWrites;
   }
 
   async close(): Promise<void> {
+    await this.#writes.catch(() => undefined);
     this.#timer?.cancel();
     this.#timer = null;
-    await this.#writes.catch(() => undefined);
-    this.#tryWriteHead();
+    if (this.#db !== null) await this.#followHead();
     const db = this.#db;
     this.#db = null;
     this.#term = -1;
@@ -182,39 +214,59 @@ class LevelJournal implements Journal {
   }
 }
 
-async function openLevel(directory: string): Promise<Level<string, Uint8Array>> {
-  const db = new Level<string, Uint8Array>(join(directory, "db"), { keyEncoding: "utf8", valueEncoding: "view" });
+async function openLevel(
+  directory: string,
+  createIfMissing: boolean,
+): Promise<Level<string, Uint8Array>> {
+  const db = new Level<string, Uint8Array>(join(directory, "db"), {
+    keyEncoding: "utf8",
+    valueEncoding: "view",
+  });
   try {
-    await db.open();
+    await db.open({ createIfMissing });
     return db;
   } catch (error) {
     const cause = error instanceof Error ? error.cause : undefined;
     if (systemErrorCode(cause) === "LEVEL_LOCKED") {
-      throw new HyperpilotError(
-        {
-          code: "E_JOURNAL_LOCKED",
-          message: `Another server uses ${directory}.`,
-          remedy: "Stop it first, or start this one with another --data directory.",
-        },
-        error,
-      );
+      throw locked(directory, error);
     }
-    throw brokenJournal(0, `LevelDB cannot open it: ${errorText(cause ?? error)}`, error);
+    const text = errorText(cause ?? error);
+    if (NOT_ITS_FAULT.test(text)) throw openFailed(directory, error);
+    throw brokenJournal(0, `LevelDB cannot open it: ${text}`, error);
   }
 }
+
+/** Failures of the machine under an intact journal: a person who is told to restore a backup then would lose results. */
+const NOT_ITS_FAULT =
+  /No space left|quota|Permission denied|Read-only file system|Too many open files/i;
+
+/** Read from LevelDB in one go; bounds the memory of a start. */
+const READ_AHEAD_BYTES = 1_048_576;
 
 /** Entries of a range; a damaged table is a broken journal. */
 async function* entries(
   db: Level<string, Uint8Array>,
-  range: { readonly reverse?: boolean; readonly limit?: number; readonly gte?: string; readonly lte?: string },
+  range: {
+    readonly reverse?: boolean;
+    readonly limit?: number;
+    readonly gte?: string;
+    readonly lte?: string;
+  },
 ): AsyncGenerator<[string, Uint8Array]> {
-  const iterator = db.iterator(range);
+  const iterator = db.iterator({ ...range, highWaterMarkBytes: READ_AHEAD_BYTES });
+  let reached = 0;
   try {
     for (;;) {
       const next = await iterator.nextv(1_000).catch((error: unknown) => {
-        throw brokenJournal(0, `LevelDB cannot read it: ${errorText(error)}`, error);
+        throw brokenJournal(
+          reached + 1,
+          `LevelDB cannot read it from there on: ${errorText(error)}`,
+          error,
+        );
       });
-      if (next.length === 0) return;
+      const last = next.at(-1);
+      if (last === undefined) return;
+      reached = Number.parseInt(last[0], 16);
       yield* next;
     }
   } finally {
@@ -222,25 +274,11 @@ async function* entries(
   }
 }
 
-function fenced(term: number, current: number): HyperpilotError {
-  return new HyperpilotError({
-    code: "E_FENCED",
-    message: `A writer of term ${term} was refused; the journal is at term ${current}.`,
-    why: "A newer server has taken the journal over.",
-    remedy: "Stop this server.",
-  });
-}
-
-function writeFailed(seq: number, cause: unknown): HyperpilotError {
-  const detail = cause instanceof Error && cause.cause instanceof Error ? cause.cause.message : errorText(cause);
-  return new HyperpilotError(
-    {
-      code: "E_JOURNAL_WRITE",
-      message: `The journal could not be written at event ${seq}; the server stops.`,
-      why: detail,
-      remedy:
-        "Nothing that was acknowledged is lost. Free space or repair the disk under the data directory, then start the server again: pilots come back by themselves.",
-    },
-    cause,
-  );
+/** Writes the head of a journal that is being opened. Errors: E_JOURNAL_WRITE. */
+async function saveHead(file: string, head: HeadToWrite): Promise<void> {
+  try {
+    await writeHead(file, head);
+  } catch (error) {
+    throw openFailed(dirname(file), error);
+  }
 }

@@ -1,8 +1,9 @@
 /** The journal in memory, with the same chain: for tests and the simulator, with faults on demand. */
-import { HyperpilotError } from "../../protocol/errors.ts";
+import type { HyperpilotError } from "../../protocol/errors.ts";
 import type { HyperpilotEvent } from "../events.ts";
+import { fenced, writeFailed } from "./journal-errors.ts";
 import type { Batch, Head, Journal } from "./journal.ts";
-import { NO_HASH, decodeRecord, encodeRecord, type EncodedRecord } from "./record.ts";
+import { NO_HASH, decodeRecord, encodeRecord, misfitOf, type EncodedRecord } from "./record.ts";
 
 /** What survives a restart; share it between two journals to restart. */
 export interface MemoryDisk {
@@ -32,10 +33,7 @@ export function createMemoryJournal(options: MemoryJournalOptions = {}): Journal
     try {
       await options.beforeAppend?.(batch);
     } catch (error) {
-      failure = new HyperpilotError(
-        { code: "E_JOURNAL_WRITE", message: `The journal could not be written at event ${batch.firstSeq}.` },
-        error,
-      );
+      failure = writeFailed(batch.firstSeq, error);
       throw failure;
     }
     disk.records.push(record);
@@ -58,13 +56,16 @@ export function createMemoryJournal(options: MemoryJournalOptions = {}): Journal
     event: (seq) => {
       for (const { key, value } of disk.records) {
         const { batch, lastSeq } = decodeRecord(key, value, null);
-        if (seq >= batch.firstSeq && seq <= lastSeq) return Promise.resolve(batch.events[seq - batch.firstSeq]);
+        if (seq >= batch.firstSeq && seq <= lastSeq)
+          return Promise.resolve(batch.events[seq - batch.firstSeq]);
       }
       return Promise.resolve<HyperpilotEvent | undefined>(undefined);
     },
     append: (batch, term) => {
       if (term !== disk.term) return Promise.reject(fenced(term, disk.term));
       if (failure !== null) return Promise.reject(failure);
+      const misfit = misfitOf(batch, tail.seq);
+      if (misfit !== null) return Promise.reject(misfit);
       const record = encodeRecord(batch, tail.hash);
       tail = { seq: batch.firstSeq + batch.events.length - 1, hash: record.hash };
       writes = writes.then(() => write(record, batch, term));
@@ -79,12 +80,4 @@ function headOf(disk: MemoryDisk): Head {
   if (last === undefined) return { seq: 0, hash: NO_HASH };
   const { lastSeq, hash } = decodeRecord(last.key, last.value, null);
   return { seq: lastSeq, hash };
-}
-
-function fenced(term: number, current: number): HyperpilotError {
-  return new HyperpilotError({
-    code: "E_FENCED",
-    message: `A writer of term ${term} was refused; the journal is at term ${current}.`,
-    remedy: "Stop this server.",
-  });
 }

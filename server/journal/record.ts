@@ -36,7 +36,11 @@ export interface DecodedRecord {
 }
 
 /** Decodes and checks one record against the chain. Errors: E_JOURNAL_BROKEN. */
-export function decodeRecord(key: string, value: Uint8Array, previousHash: string | null): DecodedRecord {
+export function decodeRecord(
+  key: string,
+  value: Uint8Array,
+  previousHash: string | null,
+): DecodedRecord {
   const firstSeq = Number.parseInt(key, 16);
   let fields: unknown;
   try {
@@ -46,17 +50,31 @@ export function decodeRecord(key: string, value: Uint8Array, previousHash: strin
   }
   const [version, count, previous, hash, body] = Array.isArray(fields) ? (fields as unknown[]) : [];
   if (version !== RECORD_VERSION) {
-    throw brokenJournal(firstSeq, `its record has version ${String(version)}, this program reads ${RECORD_VERSION}`);
+    throw brokenJournal(
+      firstSeq,
+      `its record has version ${String(version)}, this program reads ${RECORD_VERSION}`,
+    );
   }
-  const isShaped = typeof previous === "string" && typeof hash === "string" && body instanceof Uint8Array;
-  if (!isShaped || typeof count !== "number") throw brokenJournal(firstSeq, "its record has an unknown shape");
+  const isShaped =
+    typeof previous === "string" && typeof hash === "string" && body instanceof Uint8Array;
+  if (!isShaped || typeof count !== "number")
+    throw brokenJournal(firstSeq, "its record has an unknown shape");
   if (previousHash !== null && previous !== previousHash) {
     throw brokenJournal(firstSeq, "its record does not follow the one before (hash chain)");
   }
-  if (hashOf(previous, firstSeq, body) !== hash) throw brokenJournal(firstSeq, "its record was changed (hash)");
+  if (hashOf(previous, firstSeq, body) !== hash)
+    throw brokenJournal(firstSeq, "its record was changed (hash)");
   const events = decodeTrusted(body) as HyperpilotEvent[];
-  if (events.length !== count) throw brokenJournal(firstSeq, "its record holds another number of events than it says");
+  if (events.length !== count)
+    throw brokenJournal(firstSeq, "its record holds another number of events than it says");
   return { batch: { firstSeq, events }, hash, lastSeq: firstSeq + count - 1 };
+}
+
+/** A batch that would leave a hole, or be none, is a mistake of the caller: the journal stays as it is. */
+export function misfitOf(batch: Batch, tailSeq: number): Error | null {
+  if (batch.firstSeq === tailSeq + 1 && batch.events.length > 0) return null;
+  const what = `${batch.events.length} events from ${batch.firstSeq} on`;
+  return new Error(`a batch of ${what} does not follow a journal that ends at ${tailSeq}`);
 }
 
 function hashOf(previousHash: string, firstSeq: number, body: Uint8Array): string {
