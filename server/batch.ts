@@ -20,6 +20,8 @@ export interface Batcher {
   add(events: readonly HyperpilotEvent[], effects: readonly (() => void)[]): void;
   /** Resolves when all that was added is durable and its effects have run; never after a failure. */
   idle(): Promise<void>;
+  /** Events added and not durable yet; bounds what the reactor may run ahead of the disk. */
+  pendingEvents(): number;
   /** 99th percentile of the last 1,000 writes. */
   syncMsP99(): number;
 }
@@ -36,6 +38,7 @@ export function createBatcher(deps: BatcherDeps): Batcher {
   const samples: number[] = [];
   const waiters: (() => void)[] = [];
   let nextSeq = deps.nextSeq;
+  let pendingEvents = 0;
   let writing = false;
   let failed = false;
   let lastStartMs = Number.NEGATIVE_INFINITY;
@@ -48,10 +51,12 @@ export function createBatcher(deps: BatcherDeps): Batcher {
       return;
     }
     const last = queue.at(-1);
-    const fits = last !== undefined && last.events.length + events.length <= SERVER.eventsPerBatchMax;
+    const fits =
+      last !== undefined && last.events.length + events.length <= SERVER.eventsPerBatchMax;
     const batch = fits ? last : { events: [], effects: [] };
     if (!fits) queue.push(batch);
     for (const event of events) batch.events.push(event);
+    pendingEvents += events.length;
     for (const run of effects) batch.effects.push(run);
     schedule();
   }
@@ -84,6 +89,7 @@ export function createBatcher(deps: BatcherDeps): Batcher {
       deps.onFatal(error instanceof HyperpilotError ? error : writeError(error));
       return;
     }
+    pendingEvents -= batch.events.length;
     for (const run of batch.effects) run();
     writing = false;
     schedule();
@@ -97,16 +103,23 @@ export function createBatcher(deps: BatcherDeps): Batcher {
         if (!failed && !writing && queue.length === 0) resolve();
         else waiters.push(resolve);
       }),
-    syncMsP99: () => {
-      const sorted = [...samples].sort((a, b) => a - b);
-      return sorted[Math.floor(sorted.length * 0.99)] ?? 0;
-    },
+    pendingEvents: () => pendingEvents,
+    syncMsP99: () => p99(samples),
   };
+}
+
+function p99(samples: readonly number[]): number {
+  const sorted = [...samples].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length * 0.99)] ?? 0;
 }
 
 function writeError(error: unknown): HyperpilotError {
   return new HyperpilotError(
-    { code: "E_JOURNAL_WRITE", message: "The journal could not be written; the server stops.", why: errorText(error) },
+    {
+      code: "E_JOURNAL_WRITE",
+      message: "The journal could not be written; the server stops.",
+      why: errorText(error),
+    },
     error,
   );
 }
