@@ -47,7 +47,7 @@ async function load(name: string): Promise<Figures> {
   const module = (await import(benchmark.file)) as Readonly<Record<string, unknown>>;
   const run = module[benchmark.run];
   if (typeof run !== "function") throw new Error(`${benchmark.file} exports no ${benchmark.run}`);
-  return (await (run as () => Promise<Figures>)()) as Figures;
+  return await (run as () => Promise<Figures>)();
 }
 
 /** Figures mean nothing without it. */

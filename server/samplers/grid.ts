@@ -4,7 +4,7 @@
  */
 import { valuesOf, type Parameter } from "../../protocol/search-space.ts";
 import { levelText } from "./coordinates.ts";
-import type { AskAnswer, AskRequest } from "./sampler.ts";
+import type { AskAnswer, AskRequest } from "./ask.ts";
 
 /** Integer ranges up to this many values are taken whole. */
 const WHOLE_MAX = 20;

@@ -2,7 +2,7 @@
 import { combinationsOf, type Parameter } from "../../protocol/search-space.ts";
 import { drawCoordinate, toText } from "./coordinates.ts";
 import { randomStream, type RandomStream } from "./random-stream.ts";
-import type { AskAnswer, AskRequest } from "./sampler.ts";
+import type { AskAnswer, AskRequest } from "./ask.ts";
 
 /** Draws that may hit known points before the rest of a nearly used-up space is listed instead. */
 const DRAWS_PER_POINT = 50;

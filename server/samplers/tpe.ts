@@ -8,7 +8,7 @@ import { fromText, toText, type Coordinates } from "./coordinates.ts";
 import { drawNew, exhaustion } from "./random.ts";
 import { parzen } from "./parzen.ts";
 import { randomStream, type RandomStream } from "./random-stream.ts";
-import type { AskAnswer, AskRequest } from "./sampler.ts";
+import type { AskAnswer, AskRequest } from "./ask.ts";
 
 /** Points drawn at random before the model is trusted. */
 const STARTUP_POINTS = 8;
