@@ -117,8 +117,8 @@ export const PILOT = {
   gpusMax: 64,
   idleSecondsDefault: 300,
   outboxItemsMax: 10_000,
-  /** Task specifications kept by a pilot; the oldest that is not in use goes first. */
-  specsMax: 1_000,
+  /** Task specifications kept by a pilot, without search spaces; the oldest goes first. */
+  specsMax: 10_000,
   /** From SIGTERM to the end of the pilot: batch systems send SIGKILL 30 s after it. */
   stopDeadlineMs: 20_000,
   /** A session that the server closes for a violation this often, with nothing accepted in between, is not opened again. */

@@ -17,3 +17,6 @@ export const OUR_RANGE: ProtocolRange = { min: PROTOCOL_VERSION_MIN, max: PROTOC
 
 /** Version of the `--json` documents: fields are added, never changed. */
 export const API_VERSION = "hyperpilot/v1";
+
+/** Version of the programs, as in package.json. */
+export const VERSION = "0.1.0";

@@ -67,6 +67,6 @@ function unauthenticated(need: Need): HyperpilotError {
     code: "E_UNAUTHENTICATED",
     message: `This needs ${what[need]}.`,
     why: "The Authorization header has none, or one that is unknown, revoked or expired.",
-    remedy: "Check HYPERPILOT_TOKEN or the access file; an administrator issues new tokens.",
+    remedy: "Check HYPERPILOT_TOKEN_FILE or the access file; an administrator issues new tokens.",
   });
 }

@@ -38,9 +38,9 @@ export function refusedInput(error: z.ZodError, part: RefusedPart): HyperpilotEr
   });
 }
 
-/** Of a union's issues, those of the option that got furthest; of several issues, the first. */
+/** An unknown field before all else, because a mistyped one is also missing; of a union, the option that got furthest. */
 function deepest(issues: readonly Issue[]): Issue | undefined {
-  const [issue] = issues;
+  const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0];
   if (issue?.code !== "invalid_union") return issue;
   const candidates = issue.errors
     .map((option) => ({ option, first: deepest(option) }))

@@ -1,0 +1,90 @@
+/** The data directory and the private files in it: nobody else on the machine may look inside. */
+import { randomBytes } from "node:crypto";
+import { mkdir, open, readFile, rename, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { HyperpilotError, errorText, systemErrorCode } from "../protocol/errors.ts";
+
+const PRIVATE_FILE = 0o600;
+const PRIVATE_DIRECTORY = 0o700;
+const OTHERS = 0o077;
+const KEY_BYTES = 32;
+
+/** Makes the directory if it is not there. Errors: E_CONFIG when it cannot be made or others may look inside. */
+export async function openDataDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: PRIVATE_DIRECTORY });
+    const { mode } = await stat(path);
+    if ((mode & OTHERS) === 0) return;
+  } catch (error) {
+    throw new HyperpilotError(
+      {
+        code: "E_CONFIG",
+        message: `The data directory ${path} cannot be used.`,
+        why: errorText(error),
+        remedy: "Name a directory of yours with --data.",
+      },
+      error,
+    );
+  }
+  throw tooOpen(`The data directory ${path}`, `chmod 700 ${path}`);
+}
+
+function tooOpen(what: string, remedy: string): HyperpilotError {
+  return new HyperpilotError({
+    code: "E_CONFIG",
+    message: `${what} can be read by other users of this machine.`,
+    why: "It holds tokens and keys.",
+    remedy,
+  });
+}
+
+/** Writes a file that only its owner may read; after a crash the old or the new content is there, complete. */
+export async function writePrivateFile(path: string, content: string | Uint8Array): Promise<void> {
+  const temporary = `${path}.new`;
+  const file = await open(temporary, "w", PRIVATE_FILE);
+  try {
+    // The mode given to open is that of a new file only.
+    await file.chmod(PRIVATE_FILE);
+    await file.writeFile(content);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, path);
+  const directory = await open(dirname(path), "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+/** The content, or null when there is no file. Errors: E_CONFIG when others may read it. */
+export async function readPrivateFile(path: string): Promise<Buffer | null> {
+  try {
+    const { mode } = await stat(path);
+    if ((mode & OTHERS) !== 0) throw tooOpen(`The file ${path}`, `chmod 600 ${path}`);
+    return await readFile(path);
+  } catch (error) {
+    if (systemErrorCode(error) === "ENOENT") return null;
+    throw error;
+  }
+}
+
+/** The key of session and lease tokens, made at the first start. Errors: E_CONFIG. */
+export async function openServerKey(dataDirectory: string): Promise<Uint8Array> {
+  const path = join(dataDirectory, "session-key");
+  const known = await readPrivateFile(path);
+  if (known === null) {
+    const key = randomBytes(KEY_BYTES);
+    await writePrivateFile(path, key);
+    return key;
+  }
+  if (known.length === KEY_BYTES) return known;
+  throw new HyperpilotError({
+    code: "E_CONFIG",
+    message: `The key ${path} has ${known.length} bytes instead of ${KEY_BYTES}.`,
+    why: "It was changed by something else than the server.",
+    remedy: `Restore it from a backup, or remove it: pilots that run now then have to be started again.`,
+  });
+}
