@@ -1,11 +1,11 @@
 /** Outgoing connection of pilots and harvesters: frames both ways, reconnecting. The only importer of ws besides the gateway. */
 import { createHash } from "node:crypto";
-import type { TLSSocket } from "node:tls";
+import { TLSSocket } from "node:tls";
 import { WebSocket, type ClientOptions } from "ws";
 import { errorText } from "../protocol/errors.ts";
 import { decodeFrame, encode } from "../protocol/codec.ts";
 import { WIRE } from "../protocol/limits.ts";
-import { createBackoff } from "./backoff.ts";
+import { createBackoff, type Backoff } from "./backoff.ts";
 import type { Clock, Timer } from "./clock.ts";
 
 export interface LinkOptions<Incoming> {
@@ -34,96 +34,118 @@ export interface Link<Outgoing> {
   close(): Promise<void>;
 }
 
+/** Connects, and connects again for as long as it is not closed. */
 export function openLink<Incoming, Outgoing>(options: LinkOptions<Incoming>): Link<Outgoing> {
-  const backoff = createBackoff(WIRE.reconnectDelayMsMin, WIRE.reconnectDelayMsMax, options.random);
-  let socket: WebSocket | null = null;
-  let outgoing: Outgoing[] = [];
-  let closed = false;
-  let retry: Timer | null = null;
-  let silence: Timer | null = null;
+  const link = new ReconnectingLink<Incoming, Outgoing>(options);
+  link.connect();
+  return link;
+}
 
-  function connect(): void {
-    retry = null;
-    if (closed) return;
-    const current = new WebSocket(
+class ReconnectingLink<Incoming, Outgoing> implements Link<Outgoing> {
+  readonly #options: LinkOptions<Incoming>;
+  readonly #backoff: Backoff;
+  #socket: WebSocket | null = null;
+  #outgoing: Outgoing[] = [];
+  #closed = false;
+  #retry: Timer | null = null;
+  #silence: Timer | null = null;
+
+  constructor(options: LinkOptions<Incoming>) {
+    this.#options = options;
+    this.#backoff = createBackoff(
+      WIRE.reconnectDelayMsMin,
+      WIRE.reconnectDelayMsMax,
+      options.random,
+    );
+  }
+
+  connect(): void {
+    this.#retry = null;
+    if (this.#closed) return;
+    const options = this.#options;
+    const socket = new WebSocket(
       options.url,
       clientOptions(options.token(), options.caFingerprint),
     );
-    socket = current;
-    current.on("open", () => {
-      backoff.reset();
-      heard(current);
+    this.#socket = socket;
+    socket.on("open", () => {
+      this.#backoff.reset();
+      this.#heard(socket);
       options.onOpen();
     });
-    current.on("message", (data) => {
-      heard(current);
-      receive(current, data as Buffer);
+    socket.on("message", (data) => {
+      this.#heard(socket);
+      this.#receive(socket, data as Buffer);
     });
-    current.on("ping", () => heard(current));
-    current.on("unexpected-response", (request, response) => {
+    socket.on("ping", () => this.#heard(socket));
+    socket.on("unexpected-response", (request, response) => {
+      const httpStatus = response.statusCode ?? 0;
+      if (!options.onRefused(httpStatus)) this.#closed = true;
+      this.#gone(socket, 0, `HTTP ${httpStatus}`);
       request.destroy();
-      if (!options.onRefused(response.statusCode ?? 0)) closed = true;
-      gone(current, 0, `HTTP ${response.statusCode ?? 0}`);
     });
-    current.on("error", (error) => gone(current, 0, errorText(error)));
-    current.on("close", (code, reason) => gone(current, code, reason.toString()));
+    socket.on("error", (error) => this.#gone(socket, 0, errorText(error)));
+    socket.on("close", (code, reason) => this.#gone(socket, code, reason.toString()));
   }
 
-  function gone(which: WebSocket, code: number, reason: string): void {
-    if (socket !== which) return;
-    socket = null;
-    outgoing = [];
-    silence?.cancel();
-    which.terminate();
-    options.onClosed(code, reason);
-    if (!closed) retry = options.clock.setTimer(backoff.next(), connect);
+  send(messages: readonly Outgoing[]): boolean {
+    if (!this.isOpen()) return false;
+    if (this.#outgoing.length === 0) queueMicrotask(() => this.#flush());
+    this.#outgoing.push(...messages);
+    return true;
+  }
+
+  isOpen(): boolean {
+    return this.#socket?.readyState === WebSocket.OPEN;
+  }
+
+  close(): Promise<void> {
+    this.#flush();
+    this.#closed = true;
+    this.#retry?.cancel();
+    this.#silence?.cancel();
+    return closeSocket(this.#socket, this.#options.clock);
+  }
+
+  #gone(socket: WebSocket, code: number, reason: string): void {
+    if (this.#socket !== socket) return;
+    this.#socket = null;
+    this.#outgoing = [];
+    this.#silence?.cancel();
+    socket.terminate();
+    this.#options.onClosed(code, reason);
+    if (!this.#closed)
+      this.#retry = this.#options.clock.setTimer(this.#backoff.next(), () => this.connect());
   }
 
   /** The server pings every 25 s; silence for two and a half times that means that the connection is half open. */
-  function heard(which: WebSocket): void {
-    silence?.cancel();
-    silence = options.clock.setTimer(2.5 * WIRE.pingIntervalMs, () =>
-      gone(which, 0, "nothing heard from the server"),
+  #heard(socket: WebSocket): void {
+    this.#silence?.cancel();
+    this.#silence = this.#options.clock.setTimer(2.5 * WIRE.pingIntervalMs, () =>
+      this.#gone(socket, 0, "nothing heard from the server"),
     );
   }
 
-  function receive(which: WebSocket, data: Buffer): void {
+  #receive(socket: WebSocket, data: Buffer): void {
     let messages: readonly Incoming[];
     try {
-      messages = options.parse(decodeFrame(data));
+      messages = this.#options.parse(decodeFrame(data));
     } catch (error) {
-      which.close(1007, "malformed frame");
-      return gone(which, 1007, errorText(error));
+      socket.close(1007, "malformed frame");
+      return this.#gone(socket, 1007, errorText(error));
     }
-    for (const message of messages) options.onMessage(message);
+    for (const message of messages) this.#options.onMessage(message);
   }
 
-  function flush(): void {
-    const messages = outgoing;
-    outgoing = [];
+  #flush(): void {
+    const messages = this.#outgoing;
+    this.#outgoing = [];
+    const socket = this.#socket;
     if (socket?.readyState !== WebSocket.OPEN) return;
     for (const frame of frames(messages)) socket.send(frame);
     if (socket.bufferedAmount > WIRE.sendBufferBytesMax)
-      gone(socket, 1013, "the server reads too slowly");
+      this.#gone(socket, 1013, "the server reads too slowly");
   }
-
-  connect();
-  return {
-    send(messages) {
-      if (socket?.readyState !== WebSocket.OPEN) return false;
-      if (outgoing.length === 0) queueMicrotask(flush);
-      outgoing.push(...messages);
-      return true;
-    },
-    isOpen: () => socket?.readyState === WebSocket.OPEN,
-    close: () => {
-      flush();
-      closed = true;
-      retry?.cancel();
-      silence?.cancel();
-      return closeSocket(socket, options.clock);
-    },
-  };
 }
 
 function closeSocket(socket: WebSocket | null, clock: Clock): Promise<void> {
@@ -173,7 +195,9 @@ function pinned(caFingerprint: string): ClientOptions {
     rejectUnauthorized: false,
     finishRequest: (request) => {
       request.on("socket", (raw) => {
-        const socket = raw as TLSSocket;
+        if (!(raw instanceof TLSSocket))
+          return void request.destroy(new Error("the connection is not encrypted"));
+        const socket = raw;
         socket.once("secureConnect", () => {
           if (!chainHas(socket, wanted))
             request.destroy(new Error("the server's certificate is not the pinned one"));

@@ -80,7 +80,7 @@ class PilotAgent implements Agent {
   #welcomed = false;
   #connected = false;
   #grantSeen = 0;
-  #beatMs = WIRE.beatIntervalMs;
+  #beatMs: number = WIRE.beatIntervalMs;
   #nextBeatMs: number;
   #idleSinceMs: number;
   #idleSeconds: number;

@@ -4,7 +4,8 @@ import { HARVESTER, PILOT } from "./limits.ts";
 import { QueueConfig } from "./queue.ts";
 
 const counter = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
-const submissionId = z.string().min(1).max(64);
+/** Names a directory of the harvester too. */
+const submissionId = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
 const text = z.string().max(PILOT.messageBytesMax);
 
 /**

@@ -51,7 +51,7 @@ export function parseJsonText(text: string, options: ParseOptions): JsonNode {
 export function placeOf(text: string, offset: number, name: string): string {
   const before = text.slice(0, offset);
   const line = before.split("\n").length;
-  return `${name}:${line}:${[...before.slice(before.lastIndexOf("\n") + 1)].length + 1}`;
+  return `${name}:${line}:${Array.from(before.slice(before.lastIndexOf("\n") + 1)).length + 1}`;
 }
 
 /** Plain JavaScript value; objects have no prototype, so that no key of a user's is special. */
@@ -84,7 +84,7 @@ const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const NON_FINITE = /-?Infinity|NaN/y;
 const SPACE = /[ \t\n\r]*/y;
 // Everything up to a quote, a backslash or a control character.
-// eslint-disable-next-line no-control-regex
+
 const PLAIN = /[^"\\\u0000-\u001f]*/y;
 const ESCAPES: Readonly<Record<string, string>> = {
   '"': '"',
@@ -96,7 +96,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   r: "\r",
   t: "\t", // prettier-ignore
 };
-const TYPOGRAPHIC = "“”„‟«»‘’‚";
+const TYPOGRAPHIC = /[“”„‟«»‘’‚]/;
 
 class Reader {
   private readonly text: string;
@@ -228,11 +228,8 @@ class Reader {
   /** A string without its end: often a typographic quote was meant to be the end. */
   private unclosed(start: number): HyperpilotError {
     const rest = this.text.slice(start, this.offset);
-    const quote = [...rest].findIndex((character) => TYPOGRAPHIC.includes(character));
-    if (quote >= 0) {
-      const offset = start + [...rest].slice(0, quote).join("").length;
-      return this.typographic(offset);
-    }
+    const quote = rest.search(TYPOGRAPHIC);
+    if (quote >= 0) return this.typographic(start + quote);
     const what =
       this.offset >= this.text.length
         ? "a string without its closing quote"
@@ -247,7 +244,7 @@ class Reader {
   private unexpected(expected: string): HyperpilotError {
     this.space();
     const found = this.text[this.offset];
-    if (found !== undefined && TYPOGRAPHIC.includes(found)) return this.typographic(this.offset);
+    if (found !== undefined && TYPOGRAPHIC.test(found)) return this.typographic(this.offset);
     const what = found === undefined ? "the end of the file" : `'${found}'`;
     return this.error(this.offset, `expected ${expected}, found ${what}`);
   }

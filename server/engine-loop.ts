@@ -3,7 +3,8 @@ import { HyperpilotError, type ErrorParts } from "../protocol/errors.ts";
 import { SERVER } from "../protocol/limits.ts";
 import type { Clock, Timer } from "../common/clock.ts";
 import type { Batcher } from "./batch.ts";
-import type { Engine } from "./engine.ts";
+import type { Core } from "./core.ts";
+import type { Engine, EngineStatistics } from "./engine.ts";
 import type {
   Command,
   CommandOf,
@@ -13,6 +14,7 @@ import type {
   Moment,
   Principal,
 } from "./inbox.ts";
+import type { Live } from "./live.ts";
 import { react, type Reactor } from "./reactor.ts";
 
 /** Items taken in one go before other callbacks of the process get their turn. */
@@ -38,93 +40,113 @@ export interface RunningEngine extends Engine {
 }
 
 export function createEngine(deps: EngineDeps): RunningEngine {
-  const inbox = new Inbox();
-  const waiters = new Map<number, Waiter>();
-  const drained: (() => void)[] = [];
-  let nextRequestId = 1;
-  let scheduled = false;
-  let stopped = false;
+  return new EngineLoop(deps);
+}
 
-  const schedule = (): void => {
-    if (scheduled) return;
-    scheduled = true;
-    deps.defer(work);
-  };
-  const post = (item: InboxItem): void => {
-    if (stopped) return;
-    inbox.push(item);
-    schedule();
-  };
+class EngineLoop implements RunningEngine {
+  readonly #deps: EngineDeps;
+  readonly #inbox = new Inbox();
+  readonly #waiters = new Map<number, Waiter>();
+  readonly #drained: (() => void)[] = [];
+  #nextRequestId = 1;
+  #scheduled = false;
+  #stopped = false;
 
-  function work(): void {
-    scheduled = false;
-    const now: Moment = { monotonicMs: deps.clock.monotonicMs(), wallMs: deps.clock.wallMs() };
-    const wasFull = inbox.length >= SERVER.inboxItemsMax;
+  constructor(deps: EngineDeps) {
+    this.#deps = deps;
+  }
+
+  post(item: InboxItem): void {
+    if (this.#stopped) return;
+    this.#inbox.push(item);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#deps.defer(() => this.#work());
+  }
+
+  #work(): void {
+    this.#scheduled = false;
+    const { clock, reactor, batcher } = this.#deps;
+    const now: Moment = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
+    const wasFull = this.isFull();
     for (let taken = 0; taken < ITEMS_PER_TURN; taken += 1) {
-      const item = inbox.shift();
+      const item = this.#inbox.shift();
       if (item === undefined) break;
-      const { events, effects } = react(deps.reactor, item, now);
-      deps.batcher.add(
+      const { events, effects } = react(reactor, item, now);
+      batcher.add(
         events,
-        effects.map((effect) => () => perform(effect)),
+        effects.map((effect) => () => this.#perform(effect)),
       );
     }
-    if (wasFull && inbox.length < SERVER.inboxItemsMax) for (const listener of drained) listener();
-    if (inbox.length > 0) schedule();
+    if (wasFull && !this.isFull()) for (const listener of this.#drained) listener();
+    if (this.#inbox.length > 0) this.#schedule();
   }
 
-  function perform(effect: Effect): void {
-    if (effect.type === "reply")
-      return settle(effect.requestId, (waiter) => waiter.resolve(effect.value));
-    if (effect.type === "replyError") {
-      return settle(effect.requestId, (waiter) => waiter.reject(new HyperpilotError(effect.error)));
-    }
-    deps.execute(effect);
+  #perform(effect: Effect): void {
+    if (effect.type === "reply") this.#waiter(effect.requestId)?.resolve(effect.value);
+    else if (effect.type === "replyError")
+      this.#waiter(effect.requestId)?.reject(new HyperpilotError(effect.error));
+    else this.#deps.execute(effect);
   }
 
-  function settle(requestId: number, action: (waiter: Waiter) => void): void {
-    const waiter = waiters.get(requestId);
-    waiters.delete(requestId);
-    if (waiter !== undefined) action(waiter);
+  #waiter(requestId: number): Waiter | undefined {
+    const waiter = this.#waiters.get(requestId);
+    this.#waiters.delete(requestId);
+    return waiter;
   }
 
-  function execute<T extends Command["type"]>(
+  execute<T extends Command["type"]>(
     principal: Principal,
     command: CommandOf<T>,
   ): Promise<CommandValues[T]> {
     return new Promise((resolve, reject) => {
-      if (stopped) return reject(new HyperpilotError(STOPPING));
-      if (inbox.length >= SERVER.inboxItemsMax) return reject(new HyperpilotError(OVERLOADED));
-      const requestId = nextRequestId;
-      nextRequestId += 1;
-      waiters.set(requestId, { resolve: (value) => resolve(value as CommandValues[T]), reject });
-      post({ type: "command", requestId, principal, command });
+      if (this.#stopped) return reject(new HyperpilotError(STOPPING));
+      if (this.isFull()) return reject(new HyperpilotError(OVERLOADED));
+      const requestId = this.#nextRequestId;
+      this.#nextRequestId += 1;
+      this.#waiters.set(requestId, {
+        resolve: (value) => resolve(value as CommandValues[T]),
+        reject,
+      });
+      this.post({ type: "command", requestId, principal, command });
     });
   }
 
-  return {
-    post,
-    execute,
-    read: (view) =>
-      new Promise((resolve, reject) => {
-        try {
-          const seen = view(deps.reactor.core, deps.reactor.live);
-          deps.batcher.add([], [() => resolve(seen)]);
-        } catch (error) {
-          reject(error instanceof Error ? error : new Error(String(error)));
-        }
-      }),
-    isFull: () => inbox.length >= SERVER.inboxItemsMax,
-    onDrained: (listener) => void drained.push(listener),
-    statistics: () => ({ inboxItems: inbox.length, syncMsP99: deps.batcher.syncMsP99() }),
-    stop: async () => {
-      while (inbox.length > 0) work();
-      stopped = true;
-      await deps.batcher.idle();
-      for (const waiter of waiters.values()) waiter.reject(new HyperpilotError(STOPPING));
-      waiters.clear();
-    },
-  };
+  read<T>(view: (core: Core, live: Live) => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      try {
+        const { reactor, batcher } = this.#deps;
+        const seen = view(reactor.core, reactor.live);
+        batcher.add([], [() => resolve(seen)]);
+      } catch (error) {
+        reject(error instanceof Error ? error : new Error(String(error)));
+      }
+    });
+  }
+
+  isFull(): boolean {
+    return this.#inbox.length >= SERVER.inboxItemsMax;
+  }
+
+  onDrained(listener: () => void): void {
+    this.#drained.push(listener);
+  }
+
+  statistics(): EngineStatistics {
+    return { inboxItems: this.#inbox.length, syncMsP99: this.#deps.batcher.syncMsP99() };
+  }
+
+  async stop(): Promise<void> {
+    while (this.#inbox.length > 0) this.#work();
+    this.#stopped = true;
+    await this.#deps.batcher.idle();
+    for (const waiter of this.#waiters.values()) waiter.reject(new HyperpilotError(STOPPING));
+    this.#waiters.clear();
+  }
 }
 
 /** First-in first-out, bounded by its users through `isFull`. */

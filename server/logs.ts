@@ -17,7 +17,7 @@ export interface Logs {
 }
 
 export function createLogs(directory: string): Logs {
-  const folder = (taskId: TaskId): string => join(directory, String(Number(taskId)));
+  const folder = (taskId: TaskId): string => join(directory, String(taskId));
   const file = (taskId: TaskId, pointId: PointId): string => {
     if (!/^\d{1,12}$/.test(pointId)) throw new Error(`not a point id: ${pointId}`);
     return join(folder(taskId), `${pointId}.log`);
@@ -50,9 +50,16 @@ async function cut(path: string): Promise<void> {
     const { size } = await handle.stat();
     const tail = Buffer.alloc(Math.floor(SERVER.logTailBytesMax / 2));
     await handle.read(tail, 0, tail.length, size - tail.length);
-    const note = Buffer.from(`\n=== ${size - SERVER.logHeadBytesMax - tail.length} bytes left out ===\n`);
+    const note = Buffer.from(
+      `\n=== ${size - SERVER.logHeadBytesMax - tail.length} bytes left out ===\n`,
+    );
     await handle.truncate(SERVER.logHeadBytesMax);
-    await handle.write(Buffer.concat([note, tail]), 0, note.length + tail.length, SERVER.logHeadBytesMax);
+    await handle.write(
+      Buffer.concat([note, tail]),
+      0,
+      note.length + tail.length,
+      SERVER.logHeadBytesMax,
+    );
   } finally {
     await handle.close();
   }

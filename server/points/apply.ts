@@ -2,7 +2,7 @@
 import { assertNever } from "../../protocol/assert-never.ts";
 import { TASK } from "../../protocol/limits.ts";
 import { POINT_TRANSITIONS, type PointState } from "../../protocol/states.ts";
-import { isBetter, nodeKey, type Core, type Lease, type Point, type Task } from "../core.ts";
+import { isBetter, nodeKey, type Core, type Lease, type LeaseRef, type Point, type Task } from "../core.ts";
 import type { EventOf } from "../events.ts";
 import { taskOf } from "../tasks/apply.ts";
 
@@ -118,8 +118,8 @@ function grant(core: Core, task: Task, event: EventOf<"leaseGranted">): void {
   point.jobId = event.jobId;
   point.node = job.node;
   point.lease = { pilotId: event.pilotId, slot: event.slot, jobId: event.jobId };
-  let leases = core.leasesByPilot.get(event.pilotId);
-  if (leases === undefined) core.leasesByPilot.set(event.pilotId, (leases = new Map()));
+  const leases = core.leasesByPilot.get(event.pilotId) ?? new Map<string, LeaseRef>();
+  core.leasesByPilot.set(event.pilotId, leases);
   leases.set(`${task.id}/${point.id}`, { task, point });
   core.leasedByOwner.set(task.owner, (core.leasedByOwner.get(task.owner) ?? 0) + 1);
 }

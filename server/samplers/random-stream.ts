@@ -9,17 +9,16 @@ export interface RandomStream {
 }
 
 export function randomStream(seed: string): RandomStream {
-  const state = seedState(seed);
+  let [s0, s1, s2, s3] = seedState(seed);
   const next32 = (): number => {
-    const [, s1, , s3] = state as [number, number, number, number];
     const result = Math.imul(rotate(Math.imul(s1, 5), 7), 9) >>> 0;
     const shifted = s1 << 9;
-    state[2] = (state[2] ?? 0) ^ (state[0] ?? 0);
-    state[3] = s3 ^ s1;
-    state[1] = s1 ^ (state[2] ?? 0);
-    state[0] = (state[0] ?? 0) ^ (state[3] ?? 0);
-    state[2] = (state[2] ?? 0) ^ shifted;
-    state[3] = rotate(state[3] ?? 0, 11);
+    s2 ^= s0;
+    s3 ^= s1;
+    s1 ^= s2;
+    s0 ^= s3;
+    s2 ^= shifted;
+    s3 = rotate(s3, 11);
     return result;
   };
   const next = (): number => next32() / 4_294_967_296;

@@ -40,7 +40,7 @@ describe("why", () => {
       session: "h",
       message: { type: "hello", protocol: { min: 1, max: 1 }, harvester: "h", sites: [] },
     });
-    const report = { type: "report", queue: "local", submissions: [], secretsNeeded: 0 } as const;
+    const report = { type: "report" as const, queue: "local", submissions: [], secretsNeeded: 0 };
     world.post({
       type: "harvester",
       session: "h",
