@@ -56,7 +56,6 @@ export async function runHarvester(options: HarvesterOptions): Promise<number> {
     submissions,
     driver,
     server: options.server,
-    random: Math.random,
   });
   const shutdown = createShutdown({
     clock,
@@ -71,7 +70,7 @@ export async function runHarvester(options: HarvesterOptions): Promise<number> {
     harvester,
     onRefused: () => void shutdown.close("refused", 4),
   });
-  harvester.start((messages) => void link.send(messages));
+  harvester.start((messages) => link.send(messages));
   shutdown.onClose("link", () => link.close());
   if (options.stopPilots) shutdown.onClose("pilots", () => harvester.removeAll());
   shutdown.onClose("cycle", () => harvester.stop());

@@ -43,6 +43,8 @@ export type Step =
       readonly submissionId: string;
       readonly detail: string;
       readonly connected: boolean;
+      /** Whether the batch system had taken it: if not, its end says nothing about pilots. */
+      readonly taken: boolean;
     }
   | {
       readonly type: "report";
@@ -52,22 +54,27 @@ export type Step =
       readonly lastError: string | null;
     };
 
-/** Steps for one queue, in the order in which they are to be done. Scale-in is never by removal: idle pilots leave by themselves. */
+/**
+ * Steps for one queue, in the order in which they are to be done. Scale-in is never by removal: idle pilots leave by themselves.
+ * Only an offline queue takes back what has not connected yet: it would start in vain.
+ */
 export function planQueue(situation: QueueSituation, nowMs: number): Step[] {
   const { queue, submissions, freeSecrets, health } = situation;
   const steps: Step[] = [];
   const alive = submissions.filter((one) => one.truth.type !== "ended");
   for (const one of submissions) {
     if (one.truth.type !== "ended") continue;
-    const { submissionId, connected } = one;
+    const { submissionId, connected, batchId } = one;
     steps.push({
       type: "ended",
       queue: queue.name,
       submissionId,
       detail: one.truth.detail,
       connected,
+      taken: batchId !== null,
     });
   }
+  if (queue.state === "offline") steps.push(...takenBack(alive));
   const wantedNew = submissionsToMake(situation, alive, nowMs);
   for (const submissionId of freeSecrets.slice(0, wantedNew))
     steps.push({ type: "submit", queue, submissionId });
@@ -79,9 +86,21 @@ export function planQueue(situation: QueueSituation, nowMs: number): Step[] {
     secretsNeeded: situation.secretsAsked
       ? 0
       : Math.min(missing, HARVESTER.submissionsPerReportMax),
-    lastError: health.lastError,
+    lastError: shownError(health),
   });
   return steps;
+}
+
+function takenBack(alive: readonly KnownSubmission[]): Step[] {
+  return alive
+    .filter((one) => !one.connected && one.truth.type === "active")
+    .map(({ submissionId }) => ({ type: "remove", submissionId, reason: "the queue is offline" }));
+}
+
+/** The batch system's words may be long; a report above the bound of the wire would close the connection. */
+function shownError({ lastError, probeAtMs }: QueueHealth): string | null {
+  if (lastError === null) return null;
+  return (probeAtMs === null ? lastError : `paused: ${lastError}`).slice(0, DETAIL_LENGTH_MAX);
 }
 
 /** Every submission that has not ended counts, started or not; what could not be looked up counts too. */
@@ -93,7 +112,9 @@ function submissionsToMake(
   const { queue, wantedPilots, health } = situation;
   if (queue.state === "offline" || queue.state === "drain") return 0;
   const waiting = alive.filter((one) => !one.connected).length;
-  const { maxPilots, maxQueued, maxPerCycle } = queue.limits;
+  const { maxQueued, maxPerCycle } = queue.limits;
+  const maxPilots =
+    queue.state === "test" ? Math.min(1, queue.limits.maxPilots) : queue.limits.maxPilots;
   const room = Math.min(
     wantedPilots - alive.length,
     maxPilots - alive.length,
@@ -109,12 +130,20 @@ function reportOf(one: KnownSubmission): SubmissionReport {
   const { truth } = one;
   const state =
     truth.type === "active" ? truth.phase : truth.type === "ended" ? "ended" : "unknown";
-  return { submissionId: one.submissionId, state, batchId: one.batchId, detail: truth.detail };
+  const detail = truth.detail.slice(0, DETAIL_LENGTH_MAX);
+  return { submissionId: one.submissionId, state, batchId: one.batchId, detail };
+}
+
+/** Whether the queue is paused and its next probe is not due: what is left of a cycle's submits is not tried. */
+export function isPaused(health: QueueHealth, nowMs: number): boolean {
+  return health.probeAtMs !== null && nowMs < health.probeAtMs;
 }
 
 /** First delay before a paused queue probes itself, doubled with each failed probe up to the last. */
 const PROBE_MS = 30_000;
 const PROBE_MS_MAX = 600_000;
+/** Characters of the batch system's words that are passed on. */
+export const DETAIL_LENGTH_MAX = 1_000;
 
 /** Notes that a submit failed; pauses the queue after too many in a row. */
 export function noteSubmitFailed(health: QueueHealth, why: string, nowMs: number): void {
@@ -125,8 +154,10 @@ export function noteSubmitFailed(health: QueueHealth, why: string, nowMs: number
   }
 }
 
+/** Notes that the batch system took a submission. */
 export function noteSubmitted(health: QueueHealth): void {
   health.submitFailures = 0;
+  resumeIfHealthy(health);
   if (health.neverConnected === 0) health.lastError = null;
 }
 
@@ -137,7 +168,7 @@ export function noteEnded(
   detail: string,
   nowMs: number,
 ): void {
-  if (connected) return noteConnected(health);
+  if (connected) return;
   health.neverConnected += 1;
   health.lastError = `a pilot ended without ever connecting: ${detail}`;
   if (health.neverConnected >= HARVESTER.neverConnectedToPause) {
@@ -145,17 +176,24 @@ export function noteEnded(
   }
 }
 
-/** A pilot of the queue has connected: whatever was wrong is over. */
+/** A pilot of the queue has connected that had not before: whatever kept pilots from it is over. */
 export function noteConnected(health: QueueHealth): void {
   health.neverConnected = 0;
-  health.probeAtMs = null;
+  resumeIfHealthy(health);
   if (health.submitFailures === 0) health.lastError = null;
+}
+
+function resumeIfHealthy(health: QueueHealth): void {
+  const { submitFailures, neverConnected } = health;
+  if (submitFailures >= HARVESTER.submitFailuresToPause) return;
+  if (neverConnected < HARVESTER.neverConnectedToPause) health.probeAtMs = null;
 }
 
 function pause(health: QueueHealth, failedProbes: number, nowMs: number): void {
   health.probeAtMs = nowMs + Math.min(PROBE_MS_MAX, PROBE_MS * 2 ** failedProbes);
 }
 
+/** The health of a queue of which nothing is known yet. */
 export function healthyQueue(): QueueHealth {
   return { submitFailures: 0, neverConnected: 0, probeAtMs: null, lastError: null };
 }

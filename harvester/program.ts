@@ -6,9 +6,11 @@ import { HARVESTER } from "../protocol/limits.ts";
 import type { QueueConfig } from "../protocol/queue.ts";
 import type { Clock, Timer } from "../common/clock.ts";
 import type { Logger } from "../common/log.ts";
-import type { BatchDriver } from "./driver.ts";
+import type { BatchDriver, BatchTruth } from "./driver.ts";
 import {
+  DETAIL_LENGTH_MAX,
   healthyQueue,
+  isPaused,
   noteConnected,
   noteEnded,
   noteSubmitFailed,
@@ -18,7 +20,7 @@ import {
   type QueueHealth,
   type Step,
 } from "./planner.ts";
-import type { Submissions } from "./submissions.ts";
+import type { SubmissionFile, Submissions } from "./submissions.ts";
 
 export interface HarvesterDeps {
   readonly clock: Clock;
@@ -27,11 +29,17 @@ export interface HarvesterDeps {
   readonly driver: BatchDriver;
   /** Base address of the server, for boot files. */
   readonly server: string;
-  readonly random: () => number;
 }
 
+/** Ends told last, told again to a server that may have missed them; it takes the end of an unknown submission as nothing new. */
+const ENDS_REPEATED = HARVESTER.submissionsPerReportMax;
+
+export type Send = (messages: readonly FromHarvester[]) => boolean;
+
+/** `start` once; then the link's events. */
 export interface Harvester {
-  start(send: (messages: readonly FromHarvester[]) => void): void;
+  /** `send` returns false when there is no connection. */
+  start(send: Send): void;
   onConnected(): void;
   onDisconnected(): void;
   onMessage(message: ToHarvester): void;
@@ -42,7 +50,8 @@ export interface Harvester {
 
 interface QueueState {
   config: QueueConfig;
-  wanted: number;
+  /** null until this connection's server said it, with the pilots that have connected: nothing is planned before. */
+  wanted: number | null;
   connected: Set<string>;
   readonly health: QueueHealth;
   /** Submission id to boot secret, not used yet. */
@@ -61,17 +70,19 @@ export function createHarvester(deps: HarvesterDeps): Harvester {
 class RunningHarvester implements Harvester {
   readonly #deps: HarvesterDeps;
   readonly #queues = new Map<string, QueueState>();
-  #send: (messages: readonly FromHarvester[]) => void = () => undefined;
+  readonly #ends: Extract<FromHarvester, { type: "ended" }>[] = [];
+  #send: Send = () => false;
   #timer: Timer | null = null;
   #cycle: Promise<void> = Promise.resolve();
   #stopped = false;
   #connected = false;
+  #welcomed = false;
 
   constructor(deps: HarvesterDeps) {
     this.#deps = deps;
   }
 
-  start(send: (messages: readonly FromHarvester[]) => void): void {
+  start(send: Send): void {
     this.#send = send;
     this.#schedule(0);
   }
@@ -79,26 +90,32 @@ class RunningHarvester implements Harvester {
   onConnected(): void {
     this.#connected = true;
     for (const queue of this.#queues.values()) {
+      queue.wanted = null;
       queue.secretsAsked = false;
       queue.lastReport = "";
     }
+    if (this.#ends.length > 0) this.#send(this.#ends);
   }
 
   onDisconnected(): void {
     this.#connected = false;
+    this.#welcomed = false;
   }
 
   onMessage(message: ToHarvester): void {
     switch (message.type) {
       case "welcome":
+        this.#welcomed = true;
+        this.#forgetAllBut(new Set(message.queues.map(({ name }) => name)));
         for (const config of message.queues) this.#queue(config);
         return;
       case "wanted": {
         const queue = this.#queue(message.queue);
-        const isMore = message.pilots > queue.wanted;
+        const isMore = queue.wanted === null || message.pilots > queue.wanted;
         queue.wanted = message.pilots;
+        const former = queue.connected;
         queue.connected = new Set(message.connected);
-        if (queue.connected.size > 0) noteConnected(queue.health);
+        if (message.connected.some((id) => !former.has(id))) noteConnected(queue.health);
         if (isMore) this.#schedule(0);
         return;
       }
@@ -123,8 +140,11 @@ class RunningHarvester implements Harvester {
   }
 
   async removeAll(): Promise<void> {
+    const reason = "the harvester stops";
     const all = this.#deps.submissions.active();
-    await Promise.all(all.map(({ submissionId }) => this.#deps.driver.remove(submissionId)));
+    await Promise.all(
+      all.map(({ submissionId }) => this.#perform({ type: "remove", submissionId, reason })),
+    );
     await this.#runCycle();
   }
 
@@ -134,12 +154,16 @@ class RunningHarvester implements Harvester {
     await this.#cycle;
   }
 
+  #forgetAllBut(names: ReadonlySet<string>): void {
+    for (const name of this.#queues.keys()) if (!names.has(name)) this.#queues.delete(name);
+  }
+
   #queue(config: QueueConfig): QueueState {
     let queue = this.#queues.get(config.name);
     if (queue === undefined) {
       queue = {
         config,
-        wanted: 0,
+        wanted: null,
         connected: new Set(),
         health: healthyQueue(),
         secrets: new Map(),
@@ -166,7 +190,9 @@ class RunningHarvester implements Harvester {
     const { submissions, driver, clock } = this.#deps;
     const active = submissions.active();
     const truths = await driver.statusOf(active.map(({ submissionId }) => submissionId));
+    await this.#endOrphans(active, truths);
     for (const [name, queue] of this.#queues) {
+      if (queue.wanted === null) continue;
       const known: KnownSubmission[] = active
         .filter((one) => one.queue === name)
         .map(({ submissionId, batchId }) => ({
@@ -187,20 +213,48 @@ class RunningHarvester implements Harvester {
     }
   }
 
+  /** Submissions of queues that the server has no more: their pilots get no work and leave by themselves. */
+  async #endOrphans(
+    active: readonly SubmissionFile[],
+    truths: ReadonlyMap<string, BatchTruth>,
+  ): Promise<void> {
+    if (!this.#welcomed) return;
+    for (const { queue, submissionId } of active) {
+      const truth = truths.get(submissionId);
+      if (this.#queues.has(queue) || truth?.type !== "ended") continue;
+      const { detail } = truth;
+      await this.#perform({
+        type: "ended",
+        queue,
+        submissionId,
+        detail,
+        connected: true,
+        taken: true,
+      });
+    }
+  }
+
   readonly #executors: Executors = {
     submit: (step) => this.#submit(step),
-    remove: ({ submissionId }) => this.#deps.driver.remove(submissionId),
-    ended: (step) => {
-      this.#deps.log.info("submissionEnded", {
-        submissionId: step.submissionId,
-        detail: step.detail,
-      });
-      const queue = this.#queues.get(step.queue);
-      if (queue !== undefined)
-        noteEnded(queue.health, step.connected, step.detail, this.#deps.clock.monotonicMs());
-      const detail = step.detail.slice(0, 1_000);
-      this.#send([{ type: "ended", queue: step.queue, submissionId: step.submissionId, detail }]);
-      this.#deps.submissions.end(step.submissionId);
+    remove: async ({ submissionId, reason }) => {
+      if (!this.#deps.submissions.active().some((one) => one.submissionId === submissionId)) return;
+      this.#deps.log.info("remove", { submissionId, reason });
+      await this.#deps.driver.remove(submissionId);
+    },
+    ended: ({ queue: name, submissionId, connected, taken, ...step }) => {
+      const { log, clock, submissions } = this.#deps;
+      const detail = step.detail.slice(0, DETAIL_LENGTH_MAX);
+      const message = { type: "ended", queue: name, submissionId, detail } as const;
+      // Kept until it can be told: otherwise the server would hold the pilot's leases until they run out.
+      if (!this.#send([message])) return Promise.resolve();
+      log.info("submissionEnded", { submissionId, detail });
+      this.#ends.push(message);
+      this.#ends.splice(0, Math.max(0, this.#ends.length - ENDS_REPEATED));
+      const queue = this.#queues.get(name);
+      if (queue !== undefined && taken) {
+        noteEnded(queue.health, connected, detail, clock.monotonicMs());
+      }
+      submissions.end(submissionId);
       return Promise.resolve();
     },
     report: (step) => {
@@ -209,9 +263,9 @@ class RunningHarvester implements Harvester {
       const text = JSON.stringify(message);
       if (queue === undefined || (queue.lastReport === text && step.secretsNeeded === 0))
         return Promise.resolve();
+      if (!this.#send([message])) return Promise.resolve();
       queue.lastReport = text;
       if (step.secretsNeeded > 0) queue.secretsAsked = true;
-      this.#send([message]);
       return Promise.resolve();
     },
   };
@@ -229,10 +283,11 @@ class RunningHarvester implements Harvester {
     const queue = this.#queues.get(step.queue.name);
     const secret = queue?.secrets.get(step.submissionId);
     if (queue === undefined || secret === undefined) return;
-    queue.secrets.delete(step.submissionId);
+    if (isPaused(queue.health, clock.monotonicMs())) return;
     const { submissionId } = step;
-    const bootFile = submissions.prepare({ server, secret, queue: step.queue, submissionId });
     try {
+      const bootFile = submissions.prepare({ server, secret, queue: step.queue, submissionId });
+      queue.secrets.delete(submissionId);
       const directory = submissions.directoryOf(submissionId);
       const { batchId } = await driver.submit({
         queue: step.queue,
