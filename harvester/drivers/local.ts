@@ -92,7 +92,10 @@ export function createLocalDriver(options: LocalDriverOptions): BatchDriver {
       signal(pid, "SIGTERM");
       const deadlineMs = options.clock.monotonicMs() + 4 * PILOT.killGraceMs;
       while (startTicksOf(pid) === startTicks) {
-        if (options.clock.monotonicMs() > deadlineMs) return signal(-pid, "SIGKILL");
+        if (options.clock.monotonicMs() > deadlineMs) {
+          signal(-pid, "SIGKILL");
+          return;
+        }
         await options.clock.sleep(50);
       }
     },
