@@ -32,6 +32,8 @@ export const SERVER = {
   /** A batch is written as soon as the previous one is synced and, under load, at most this often. */
   batchIntervalMs: 2,
   eventsPerBatchMax: 20_000,
+  /** Events that wait for the disk; above it the reactor waits too. */
+  unsyncedEventsMax: 100_000,
   /** The head file follows the journal at least this often. */
   headIntervalMs: 100,
   restBodyBytesMax: 4 * MIB,
@@ -151,4 +153,7 @@ export const HARVESTER = {
   pilotsPerQueueMax: 100_000,
   submitFailuresToPause: 10,
   neverConnectedToPause: 3,
+  /** What a local pilot's log may grow to, and what is kept of its end then. */
+  pilotLogBytesMax: 10 * MIB,
+  pilotLogKeptBytes: MIB,
 } as const;

@@ -1,7 +1,7 @@
 /** Executors of effects: everything that the reactor decided and that leaves the process. */
 import { assertNever } from "../protocol/assert-never.ts";
 import { errorText } from "../protocol/errors.ts";
-import { parseSearchSpace } from "../protocol/search-space.ts";
+import { combinationsOf, parseSearchSpace } from "../protocol/search-space.ts";
 import { isBuiltin } from "../protocol/task.ts";
 import type { Logger } from "../common/log.ts";
 import type { Core, Task } from "./core.ts";
@@ -68,16 +68,21 @@ function ask(deps: EffectDeps, effect: Extract<Outward, { type: "ask" }>): void 
   );
 }
 
-/** The request of one run, also used to replay it. Points without a room in `wanted` are cut when the answer comes. */
+/**
+ * The request of one run, also used to replay it. Independent draws from an endless space need no past points, which keeps
+ * asks of very long random searches cheap.
+ */
 export function askRequest(task: Task, run: number, method: AskRequest["method"]): AskRequest {
   const { spec } = task;
+  const space = parseSearchSpace(spec.searchSpace, "searchSpace").parameters;
+  const needsPast = method !== "random" || combinationsOf(space) < Number.POSITIVE_INFINITY;
   return {
     method,
-    space: parseSearchSpace(spec.searchSpace, "searchSpace").parameters,
+    space,
     direction: spec.direction,
     seed: `${spec.seed}:run:${run}`,
     want: task.run?.wanted ?? 0,
     maxPoints: task.effective.maxPoints,
-    points: toldPoints(task),
+    points: needsPast ? toldPoints(task) : [],
   };
 }

@@ -70,6 +70,7 @@ class EngineLoop implements RunningEngine {
 
   #work(): void {
     this.#scheduled = false;
+    if (this.#deps.batcher.pendingEvents() > SERVER.unsyncedEventsMax) return this.#waitForDisk();
     const { clock, reactor, batcher } = this.#deps;
     const now: Moment = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
     const wasFull = this.isFull();
@@ -84,6 +85,16 @@ class EngineLoop implements RunningEngine {
     }
     if (wasFull && !this.isFull()) for (const listener of this.#drained) listener();
     if (this.#inbox.length > 0) this.#schedule();
+  }
+
+  /** A slow disk slows the reactor down, then the sockets: nothing grows without bound. */
+  #waitForDisk(): void {
+    this.#scheduled = true;
+    const goOn = (): void => {
+      this.#scheduled = false;
+      this.#schedule();
+    };
+    this.#deps.batcher.add([], [goOn]);
   }
 
   #perform(effect: Effect): void {
@@ -141,7 +152,10 @@ class EngineLoop implements RunningEngine {
   }
 
   async stop(): Promise<void> {
-    while (this.#inbox.length > 0) this.#work();
+    while (this.#inbox.length > 0) {
+      this.#work();
+      await this.#deps.batcher.idle();
+    }
     this.#stopped = true;
     await this.#deps.batcher.idle();
     for (const waiter of this.#waiters.values()) waiter.reject(new HyperpilotError(STOPPING));

@@ -63,7 +63,12 @@ async function drawSecrets(options: SwarmOptions): Promise<string[]> {
         else socket.send(encode([report()]));
       }
     });
-    const hello: FromHarvester = { type: "hello", protocol: OUR_RANGE, harvester: "bench", sites: [] };
+    const hello: FromHarvester = {
+      type: "hello",
+      protocol: OUR_RANGE,
+      harvester: "bench",
+      sites: [],
+    };
     socket.send(encode([hello, report()]));
   });
   socket.close();
@@ -101,7 +106,14 @@ async function startPilot(options: SwarmOptions, secret: string): Promise<WebSoc
     walltimeLeftSeconds: null,
     sources: {},
   };
-  const hello: FromPilot = { type: "hello", protocol: OUR_RANGE, instance, capacity, slots: [resources], leases: [] };
+  const hello: FromPilot = {
+    type: "hello",
+    protocol: OUR_RANGE,
+    instance,
+    capacity,
+    slots: [resources],
+    leases: [],
+  };
   socket.send(encode([hello, { type: "request", slot: 0, requestNo: 1, want: 1 }]));
   return socket;
 }

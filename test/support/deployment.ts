@@ -95,6 +95,10 @@ export class Deployment {
     }
   }
 
+  get serverPid(): number {
+    return this.server?.pid ?? 0;
+  }
+
   /** kill -9 of the server process. */
   async killServer(): Promise<void> {
     const server = this.server;
