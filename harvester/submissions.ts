@@ -1,8 +1,18 @@
 /** Submissions on disk: one 0700 directory each, so that a harvester that starts again knows them all. */
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join, resolve } from "node:path";
 import { z } from "zod";
 import { BootFile } from "../protocol/harvester-messages.ts";
+import { HyperpilotError, errorText } from "../protocol/errors.ts";
 import type { QueueConfig } from "../protocol/queue.ts";
 
 const SubmissionFile = z.strictObject({
@@ -11,6 +21,9 @@ const SubmissionFile = z.strictObject({
   batchId: z.string().nullable(),
 });
 export type SubmissionFile = z.infer<typeof SubmissionFile>;
+
+/** Name of the file in a submission's directory from which its pilot starts. */
+export const BOOT_FILE = "boot.json";
 
 /** Directories of ended submissions that are kept, so that an operator can read what their pilots said. */
 const ENDED_KEPT = 20;
@@ -31,32 +44,43 @@ export interface Submissions {
   end(submissionId: string): void;
 }
 
+/** Errors: E_FILE when the note of a submission cannot be read: its pilot must not be taken for ended. */
 export function openSubmissions(directory: string, caFingerprint: string | null): Submissions {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const directoryOf = (submissionId: string): string => join(directory, submissionId);
+  // Absolute, for pilots have another current directory.
+  const root = resolve(directory);
+  mkdirSync(root, { recursive: true, mode: 0o700 });
+  const directoryOf = (submissionId: string): string => join(root, submissionId);
   const fileOf = (submissionId: string): string =>
     join(directoryOf(submissionId), "submission.json");
   const write = (one: SubmissionFile): void => {
-    writeFileSync(fileOf(one.submissionId), JSON.stringify(one), { mode: 0o600, flush: true });
+    const file = fileOf(one.submissionId);
+    writeFileSync(`${file}.new`, JSON.stringify(one), { mode: 0o600, flush: true });
+    renameSync(`${file}.new`, file);
   };
   const known = new Map<string, SubmissionFile>();
-  for (const name of readdirSync(directory)) {
-    const file = fileOf(name);
-    if (!existsSync(file)) continue;
-    known.set(name, SubmissionFile.parse(JSON.parse(readFileSync(file, "utf8"))));
-  }
   const ended: string[] = [];
+  for (const name of oldestFirst(root)) {
+    if (existsSync(fileOf(name))) known.set(name, readSubmission(fileOf(name)));
+    else ended.push(name);
+  }
+  const forgetOldest = (): void => {
+    for (const old of ended.splice(0, Math.max(0, ended.length - ENDED_KEPT))) {
+      rmSync(directoryOf(old), { recursive: true, force: true });
+    }
+  };
+  forgetOldest();
   return {
     directoryOf,
     active: () => [...known.values()],
     prepare({ server, secret, queue, submissionId }) {
       const one: SubmissionFile = { submissionId, queue: queue.name, batchId: null };
       mkdirSync(directoryOf(submissionId), { recursive: true, mode: 0o700 });
-      const bootFile = join(directoryOf(submissionId), "boot.json");
+      const bootFile = join(directoryOf(submissionId), BOOT_FILE);
       const boot = BootFile.parse({ server, caFingerprint, secret, queue, submissionId });
-      writeFileSync(bootFile, JSON.stringify(boot), { mode: 0o600 });
+      // Noted before its secret is written: a harvester that ends in between reports it as ended, which voids the secret.
       write(one);
       known.set(submissionId, one);
+      writeFileSync(bootFile, JSON.stringify(boot), { mode: 0o600 });
       return bootFile;
     },
     noteBatchId(submissionId, batchId) {
@@ -68,12 +92,33 @@ export function openSubmissions(directory: string, caFingerprint: string | null)
     },
     end(submissionId) {
       known.delete(submissionId);
-      rmSync(join(directoryOf(submissionId), "boot.json"), { force: true });
+      rmSync(join(directoryOf(submissionId), BOOT_FILE), { force: true });
       rmSync(fileOf(submissionId), { force: true });
       ended.push(submissionId);
-      for (const old of ended.splice(0, Math.max(0, ended.length - ENDED_KEPT))) {
-        rmSync(directoryOf(old), { recursive: true, force: true });
-      }
+      forgetOldest();
     },
   };
+}
+
+function oldestFirst(root: string): string[] {
+  return readdirSync(root)
+    .map((name) => ({ name, changedMs: statSync(join(root, name)).mtimeMs }))
+    .sort((a, b) => a.changedMs - b.changedMs)
+    .map(({ name }) => name);
+}
+
+function readSubmission(file: string): SubmissionFile {
+  try {
+    return SubmissionFile.parse(JSON.parse(readFileSync(file, "utf8")));
+  } catch (error) {
+    throw new HyperpilotError(
+      {
+        code: "E_FILE",
+        message: `${file} cannot be read.`,
+        why: errorText(error),
+        remedy: "End the pilot of this submission if it still runs, then remove its directory.",
+      },
+      error,
+    );
+  }
 }

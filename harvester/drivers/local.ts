@@ -1,5 +1,5 @@
 /** Pilots as processes of this machine: the batch system of `hyperpilot up`. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { startDetached } from "../../common/child.ts";
@@ -7,6 +7,9 @@ import type { Clock } from "../../common/clock.ts";
 import { HyperpilotError, errorText, systemErrorCode } from "../../protocol/errors.ts";
 import { PILOT } from "../../protocol/limits.ts";
 import type { BatchDriver, BatchTruth } from "../driver.ts";
+import { BOOT_FILE } from "../submissions.ts";
+import { capLog, lastLine } from "./pilot-log.ts";
+import { sessionLeaderWith, signal, startTicksOf, type ProcessIdentity } from "./processes.ts";
 
 export interface LocalDriverOptions {
   /** Starts a pilot when the path of its boot file is appended: [node, main.js, "pilot", "--boot"]. */
@@ -18,7 +21,6 @@ export interface LocalDriverOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
-/** A process id alone may be used again by another process: the start time makes it an identity. */
 const ProcessFile = z.strictObject({ pid: z.number().int().positive(), startTicks: z.string() });
 
 /** What a pilot may know of this process's environment: nothing that could hold a secret. */
@@ -32,44 +34,39 @@ const PASSED_ON = [
 ];
 
 export function createLocalDriver(options: LocalDriverOptions): BatchDriver {
-  const processFile = (submissionId: string): string =>
-    join(options.directoryOf(submissionId), "process.json");
+  const { fileOf, note, identityOf } = processNotes(options.directoryOf);
 
   function truthOf(submissionId: string): BatchTruth {
-    let known: z.infer<typeof ProcessFile>;
     try {
-      known = ProcessFile.parse(JSON.parse(readFileSync(processFile(submissionId), "utf8")));
+      const identity = identityOf(submissionId);
+      if (identity === null) return { type: "ended", detail: "was never started" };
+      const log = fileOf(submissionId, "pilot.log");
+      if (!isAlive(identity)) return { type: "ended", detail: lastLine(log) };
+      capLog(log);
+      return { type: "active", phase: "running", detail: `process ${identity.pid}` };
     } catch (error) {
-      if (systemErrorCode(error) === "ENOENT")
-        return { type: "ended", detail: "was never started" };
-      return { type: "unknown", detail: `process.json: ${errorText(error)}` };
+      return { type: "unknown", detail: errorText(error) };
     }
-    if (startTicksOf(known.pid) === known.startTicks) {
-      return { type: "active", phase: "running", detail: `process ${known.pid}` };
+  }
+
+  async function isGoneWithin(identity: ProcessIdentity, ms: number): Promise<boolean> {
+    const deadlineMs = options.clock.monotonicMs() + ms;
+    while (isAlive(identity)) {
+      if (options.clock.monotonicMs() > deadlineMs) return false;
+      await options.clock.sleep(50);
     }
-    return {
-      type: "ended",
-      detail: lastLine(join(options.directoryOf(submissionId), "pilot.log")),
-    };
+    return true;
   }
 
   return {
     async submit(request) {
-      const environment: Record<string, string> = {};
-      for (const name of PASSED_ON) {
-        const value = options.environment[name];
-        if (value !== undefined) environment[name] = value;
-      }
       try {
         const pid = await startDetached([...options.pilotCommand, request.bootFile], {
           outputFile: join(request.directory, "pilot.log"),
-          environment,
+          environment: passedOn(options.environment),
           cwd: request.directory,
         });
-        const startTicks = startTicksOf(pid) ?? "gone";
-        writeFileSync(processFile(request.submissionId), JSON.stringify({ pid, startTicks }), {
-          mode: 0o600,
-        });
+        note(request.submissionId, { pid, startTicks: startTicksOf(pid) ?? "gone" });
         return { batchId: String(pid) };
       } catch (error) {
         throw new HyperpilotError(
@@ -85,48 +82,60 @@ export function createLocalDriver(options: LocalDriverOptions): BatchDriver {
     },
     statusOf: (ids) => Promise.resolve(new Map(ids.map((id) => [id, truthOf(id)]))),
     async remove(submissionId) {
-      if (truthOf(submissionId).type !== "active") return;
-      const { pid, startTicks } = ProcessFile.parse(
-        JSON.parse(readFileSync(processFile(submissionId), "utf8")),
-      );
-      signal(pid, "SIGTERM");
-      const deadlineMs = options.clock.monotonicMs() + 4 * PILOT.killGraceMs;
-      while (startTicksOf(pid) === startTicks) {
-        if (options.clock.monotonicMs() > deadlineMs) {
-          signal(-pid, "SIGKILL");
-          return;
-        }
-        await options.clock.sleep(50);
-      }
+      const identity = identityOf(submissionId);
+      if (identity === null || !isAlive(identity)) return;
+      signal(identity.pid, "SIGTERM");
+      if (await isGoneWithin(identity, PILOT.stopDeadlineMs + PILOT.killGraceMs)) return;
+      signal(-identity.pid, "SIGKILL");
+      await isGoneWithin(identity, PILOT.killedGoneMs);
     },
     capabilities: () => ({ restartsJobs: false, statusChunk: 10_000 }),
   };
 }
 
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch (error) {
-    if (systemErrorCode(error) !== "ESRCH") throw error;
-  }
+function isAlive({ pid, startTicks }: ProcessIdentity): boolean {
+  return startTicksOf(pid) === startTicks;
 }
 
-/** Field 22 of /proc/PID/stat (proc(5)); null when there is no such process or only its zombie. */
-function startTicksOf(pid: number): string | null {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" ? null : (fields[19] ?? null);
-  } catch {
-    return null;
-  }
+interface ProcessNotes {
+  fileOf(submissionId: string, name: string): string;
+  note(submissionId: string, identity: ProcessIdentity): void;
+  identityOf(submissionId: string): ProcessIdentity | null;
 }
 
-function lastLine(file: string): string {
-  try {
-    const lines = readFileSync(file, "utf8").trimEnd().split("\n");
-    return (lines.at(-1) ?? "").slice(0, 1_000);
-  } catch {
-    return "ended without output";
+/** Which process a submission became, kept in its directory. */
+function processNotes(directoryOf: (submissionId: string) => string): ProcessNotes {
+  const fileOf = (submissionId: string, name: string): string =>
+    join(directoryOf(submissionId), name);
+
+  function note(submissionId: string, identity: ProcessIdentity): void {
+    const file = fileOf(submissionId, "process.json");
+    writeFileSync(`${file}.new`, JSON.stringify(identity), { mode: 0o600, flush: true });
+    renameSync(`${file}.new`, file);
   }
+
+  /** Without a file the harvester may have ended between starting the pilot and noting it: the process table knows. */
+  function identityOf(submissionId: string): ProcessIdentity | null {
+    try {
+      return ProcessFile.parse(
+        JSON.parse(readFileSync(fileOf(submissionId, "process.json"), "utf8")),
+      );
+    } catch (error) {
+      if (systemErrorCode(error) !== "ENOENT") throw error;
+    }
+    const found = sessionLeaderWith(fileOf(submissionId, BOOT_FILE));
+    if (found !== null) note(submissionId, found);
+    return found;
+  }
+
+  return { fileOf, note, identityOf };
+}
+
+function passedOn(from: LocalDriverOptions["environment"]): Record<string, string> {
+  const environment: Record<string, string> = {};
+  for (const name of PASSED_ON) {
+    const value = from[name];
+    if (value !== undefined) environment[name] = value;
+  }
+  return environment;
 }
