@@ -14,7 +14,7 @@ import { API_ROOT, ErrorAnswer } from "../protocol/rest.ts";
 const ANSWER_BYTES_MAX = 65_536;
 
 /**
- * Errors of all calls: E_UNREACHABLE when a later try may work (no connection, 5xx, 429), else what the server answered.
+ * Errors of all calls: E_UNREACHABLE when a later try may work (no connection, 5xx), else what the server answered.
  */
 export interface ServerApi {
   exchangeSecret(
@@ -178,7 +178,7 @@ function parsedJson(text: string): unknown {
 }
 
 function refusal(address: ServerAddress, status: number, text: string): HyperpilotError {
-  if (status >= 500 || status === 429) return unreachable(address, new Error(`HTTP ${status}`));
+  if (status >= 500) return unreachable(address, new Error(`HTTP ${status}`));
   const answer = ErrorAnswer.safeParse(parsedJson(text));
   if (!answer.success || !isErrorCode(answer.data.error.code))
     return new HyperpilotError({

@@ -1,0 +1,187 @@
+/**
+ * The pilot: runs inside a batch job, connects outward to the server and evaluates points until there is nothing to do.
+ *
+ * Exit codes: 0 it left by itself, was drained or was asked to end (SIGTERM); 1 an error, or the server keeps refusing it;
+ * 2 boot file, scratch directory or node do not fit the queue; 4 secret or session token are not valid (any more);
+ * 7 another pilot runs under the same secret.
+ */
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import type { Writable } from "node:stream";
+import { createBackoff } from "../common/backoff.ts";
+import { runProgram } from "../common/child.ts";
+import { type Clock, systemClock } from "../common/clock.ts";
+import { type Link, openLink } from "../common/link.ts";
+import { type Logger, jsonLineLogger } from "../common/log.ts";
+import { type Shutdown, createShutdown } from "../common/shutdown.ts";
+import { EXIT, HyperpilotError, errorText } from "../protocol/errors.ts";
+import type { BootFile } from "../protocol/harvester-messages.ts";
+import { PILOT, WIRE } from "../protocol/limits.ts";
+import {
+  type FromPilot,
+  type PilotSessionAnswer,
+  ToPilotFrame,
+} from "../protocol/pilot-messages.ts";
+import { PILOT_SOCKET_PATH } from "../protocol/rest.ts";
+import { createAgent } from "./agent.ts";
+import { makeScratch, readBootFile } from "./config.ts";
+import { watchWalltime } from "./deadline.ts";
+import { findGpus } from "./gpus.ts";
+import { createPayloadRunner } from "./payload.ts";
+import { type Environment, hostSources, probe } from "./probe.ts";
+import { type PilotProgram, createPilotProgram } from "./program.ts";
+import { createBubblewrap } from "./runtime/bubblewrap.ts";
+import { chooseRuntime } from "./runtime/ladder.ts";
+import { createNone } from "./runtime/none.ts";
+import { type ServerApi, createServerApi } from "./server-api.ts";
+import { cutSlots } from "./slots.ts";
+import { createSpawner } from "./spawner.ts";
+import { createStage } from "./stage.ts";
+import { removeTree } from "./workdir.ts";
+
+/** Batch systems send SIGKILL 30 s after SIGTERM: results first, then processes and files. */
+const SHUTDOWN_DEADLINE_MS = PILOT.stopDeadlineMs + 8_000;
+
+export interface PilotOptions {
+  /** 0600 file with the server's address, the boot secret and the queue. */
+  readonly bootFile: string;
+  readonly environment?: Environment;
+  /** Takes the log, one line of JSON per event. */
+  readonly output?: Writable;
+}
+
+interface Context {
+  readonly boot: BootFile;
+  readonly environment: Environment;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly shutdown: Shutdown;
+  readonly scratch: string;
+  readonly instance: string;
+  /** Aborted when the pilot ends before it has started. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs until there is nothing to do or a signal comes; resolves with the exit code. Errors: those of the start. */
+export async function runPilot(options: PilotOptions): Promise<number> {
+  const { environment = process.env, output = process.stderr } = options;
+  const clock = systemClock;
+  const boot = readBootFile(options.bootFile);
+  const { submissionId, queue } = boot;
+  const names = { program: "pilot", submissionId, queue: queue.name };
+  const log = jsonLineLogger(output, names, () => clock.wallMs());
+  const scratch = makeScratch(environment);
+  const shutdown = createShutdown({
+    clock,
+    log,
+    deadlineMs: SHUTDOWN_DEADLINE_MS,
+    onSignal: (signal, listener) => void process.on(signal, listener),
+  });
+  shutdown.onClose("scratch", () => removeTree(scratch));
+  const starting = new AbortController();
+  shutdown.onClose("start", () => starting.abort());
+  const instance = randomUUID();
+  const { signal } = starting;
+  try {
+    await startPilot({ boot, environment, clock, log, shutdown, scratch, instance, signal });
+  } catch (error) {
+    if (signal.aborted) return shutdown.done;
+    await shutdown.close(errorText(error), EXIT.failed);
+    throw error;
+  }
+  return shutdown.done;
+}
+
+async function startPilot(context: Context): Promise<void> {
+  const { boot, environment, clock, log, shutdown, scratch, instance, signal } = context;
+  const { queue } = boot;
+  const candidates = [createBubblewrap({ scratchDirectory: scratch }), createNone()];
+  const [gpus, { runtime, tried }] = await Promise.all([
+    findGpus(runProgram, environment["CUDA_VISIBLE_DEVICES"]),
+    chooseRuntime(queue.runtime, candidates),
+  ]);
+  const capacity = probe({
+    ...(await hostSources(scratch)),
+    environment,
+    wallMs: clock.wallMs(),
+    gpus,
+    runtimes: [runtime.name],
+  });
+  const slots = cutSlots(capacity, queue);
+  log.info("probed", { capacity, slots: slots.length, tried });
+  const random = Math.random;
+  const { idleSeconds } = queue;
+  const agent = createAgent(
+    { instance, capacity, slots, idleSeconds, random },
+    clock.monotonicMs(),
+  );
+  const api = createServerApi(boot);
+  const session = await startSession(context, api);
+  signal.throwIfAborted();
+  const spawners = slots.map((_slot, index) =>
+    createSpawner({ directory: join(scratch, `slot-${index}`), clock }),
+  );
+  shutdown.onClose("payloads", async () => {
+    await Promise.all(spawners.map((spawner) => spawner.close()));
+  });
+  const program = createPilotProgram({
+    clock,
+    log,
+    agent,
+    slots,
+    spawners,
+    runner: createPayloadRunner({ runtime, clock, scratch, queue }),
+    stage: createStage({ api, directory: join(scratch, "sandboxes"), clock, random }),
+    api,
+    onExit: (code, detail) => void shutdown.close(detail, code),
+  });
+  const link = connect(context, session, program);
+  program.start((messages) => void link.send(messages));
+  shutdown.onClose("link", () => link.close());
+  shutdown.onClose("agent", () => program.stop("the pilot was asked to end"));
+  const walltime = watchWalltime(clock, capacity.walltimeLeftSeconds, (reason) => {
+    void shutdown.close(reason, EXIT.success);
+  });
+  shutdown.onClose("walltime", () => walltime.cancel());
+}
+
+/** Exchanges the boot secret, again and again while the server cannot be reached. */
+async function startSession(context: Context, api: ServerApi): Promise<PilotSessionAnswer> {
+  const { boot, instance, clock, log, signal } = context;
+  const { reconnectDelayMsMin, reconnectDelayMsMax } = WIRE;
+  const backoff = createBackoff(reconnectDelayMsMin, reconnectDelayMsMax, Math.random);
+  for (;;) {
+    try {
+      return await api.exchangeSecret(boot.secret, instance, signal);
+    } catch (error) {
+      if (!(error instanceof HyperpilotError) || error.code !== "E_UNREACHABLE") throw error;
+      log.warn("serverUnreachable", { error: error.why ?? error.message });
+    }
+    await clock.sleep(backoff.next(), signal);
+  }
+}
+
+function connect(
+  context: Context,
+  session: PilotSessionAnswer,
+  program: PilotProgram,
+): Link<FromPilot> {
+  const { boot, clock, log } = context;
+  log.info("session", { pilotId: session.pilotId });
+  return openLink({
+    url: boot.server.replace(/^http/, "ws").replace(/\/$/, "") + PILOT_SOCKET_PATH,
+    token: () => session.token,
+    caFingerprint: boot.caFingerprint,
+    clock,
+    random: Math.random,
+    parse: (value) => ToPilotFrame.parse(value),
+    onOpen: () => program.onConnected(),
+    onMessage: (message) => program.onMessage(message),
+    onClosed: (code, reason) => program.onClosed(code, reason),
+    onRefused: (httpStatus) => {
+      if (![401, 403, 426].includes(httpStatus)) return true;
+      program.onRefused(httpStatus);
+      return false;
+    },
+  });
+}
