@@ -70,12 +70,11 @@ async function runSuite(suite: string, directory: string): Promise<SuiteResult> 
     `output=${output}`,
     ...files,
   ]);
-  const result: SuiteResult = existsSync(output)
-    ? (JSON.parse(readFileSync(output, "utf8")) as SuiteResult)
-    : { passed: [], failed: [], skipped: [] };
+  const crashed = `suite ${suite} crashed (exit code ${String(exitCode)})`;
+  if (!existsSync(output)) return { passed: [], failed: [crashed], skipped: [] };
+  const result = JSON.parse(readFileSync(output, "utf8")) as SuiteResult;
   // Mocha exits with the number of failures: an exit code without one is a crash or a hang.
-  if (exitCode === 0 || result.failed.length > 0) return result;
-  return { ...result, failed: [`suite ${suite} crashed (exit code ${String(exitCode)})`] };
+  return exitCode === 0 || result.failed.length > 0 ? result : { ...result, failed: [crashed] };
 }
 
 function filesOf(suite: string): string[] {
