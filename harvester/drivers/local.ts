@@ -34,13 +34,13 @@ const PASSED_ON = [
 ];
 
 export function createLocalDriver(options: LocalDriverOptions): BatchDriver {
-  const { fileOf, note, identityOf } = processNotes(options.directoryOf);
+  const notes = processNotes(options.directoryOf);
 
   function truthOf(submissionId: string): BatchTruth {
     try {
-      const identity = identityOf(submissionId);
+      const identity = notes.identityOf(submissionId);
       if (identity === null) return { type: "ended", detail: "was never started" };
-      const log = fileOf(submissionId, "pilot.log");
+      const log = notes.fileOf(submissionId, "pilot.log");
       if (!isAlive(identity)) return { type: "ended", detail: lastLine(log) };
       capLog(log);
       return { type: "active", phase: "running", detail: `process ${identity.pid}` };
@@ -66,7 +66,7 @@ export function createLocalDriver(options: LocalDriverOptions): BatchDriver {
           environment: passedOn(options.environment),
           cwd: request.directory,
         });
-        note(request.submissionId, { pid, startTicks: startTicksOf(pid) ?? "gone" });
+        notes.note(request.submissionId, { pid, startTicks: startTicksOf(pid) ?? "gone" });
         return { batchId: String(pid) };
       } catch (error) {
         throw new HyperpilotError(
@@ -82,7 +82,7 @@ export function createLocalDriver(options: LocalDriverOptions): BatchDriver {
     },
     statusOf: (ids) => Promise.resolve(new Map(ids.map((id) => [id, truthOf(id)]))),
     async remove(submissionId) {
-      const identity = identityOf(submissionId);
+      const identity = notes.identityOf(submissionId);
       if (identity === null || !isAlive(identity)) return;
       signal(identity.pid, "SIGTERM");
       if (await isGoneWithin(identity, PILOT.stopDeadlineMs + PILOT.killGraceMs)) return;
