@@ -79,10 +79,10 @@ async function startUp(): Promise<void> {
   for (;;) {
     if (child.exitCode !== null)
       throw new Error(`hyperpilot up ended with exit code ${child.exitCode}`);
-    if (existsSync(join(data, "access.json")) && (await pilots()).length > 0) return;
+    if (existsSync(join(data, "access.json"))) return;
     if (performance.now() > deadline)
-      throw new Error(`no pilot within ${START_SECONDS_MAX} seconds`);
-    await delay(1_000, undefined, { signal: abort.signal });
+      throw new Error(`no server within ${START_SECONDS_MAX} seconds`);
+    await delay(100, undefined, { signal: abort.signal });
   }
 }
 
@@ -125,12 +125,11 @@ async function search(): Promise<string> {
     SubmitAnswer,
   );
   const task = String(submitted.taskId);
-  const runtime = (await pilots())[0]?.capacity.runtimes[0] ?? "none";
-  console.log(`Task ${task}: 24 points, 4 at a time, built-in tpe, sandbox ${runtime}`);
   await run(["task", "watch", task], "inherit");
   const seconds = Math.round((performance.now() - startedMs) / 100) / 10;
   const detail = await ask(["task", "show", task], TaskDetail);
   const { state, best, points } = detail;
+  const runtime = await runtimeUsed();
   if (state !== "finished" || best === null)
     throw new Error(`the search is ${state}: ${detail.reason}`);
   if (asJson) {
@@ -145,15 +144,16 @@ async function search(): Promise<string> {
     });
   }
   const next = keep ? `${cli} up --data ${data}` : `./dist/client/main.js up`;
-  return `Best loss ${best.loss.toFixed(4)} at ${best.text} after ${seconds} s. Next: ${next}`;
+  return `Best loss ${best.loss.toFixed(4)} at ${best.text} in ${seconds} s (sandbox: ${runtime}). Next: ${next}`;
 }
 
-async function pilots(): Promise<readonly PilotView[]> {
-  const answer = await run(["site", "pilots", "--json"], "pipe");
-  return z
-    .object({ items: z.array(PilotView) })
-    .parse(JSON.parse(answer))
-    .items.filter((pilot) => pilot.connected);
+/** The sandbox in which the pilot ran the evaluations; the pilot stays for a while after its last one. */
+async function runtimeUsed(): Promise<string> {
+  const answer = JSON.parse(await run(["site", "pilots", "--json"], "pipe")) as unknown;
+  const [pilot] = z.object({ items: z.array(PilotView) }).parse(answer).items;
+  const [runtime] = pilot?.capacity.runtimes ?? [];
+  if (runtime === undefined) throw new Error("no pilot says which sandbox it used");
+  return runtime;
 }
 
 async function ask<T>(argv: readonly string[], schema: z.ZodType<T>): Promise<T> {

@@ -14,6 +14,8 @@ export interface SourceFile {
   readonly lines: number;
   /** Paths of the files of ours that it imports, type-only and dynamic imports included. */
   readonly files: readonly string[];
+  /** Those of `files` that are loaded with it: what `import()` names is loaded later. */
+  readonly loaded: readonly string[];
   /** Names of packages and `node:` modules that it imports. */
   readonly packages: readonly string[];
 }
@@ -37,12 +39,19 @@ function readSource(path: string, folder: Folder): SourceFile {
 export function importsOf(
   path: string,
   text: string,
-): { readonly files: readonly string[]; readonly packages: readonly string[] } {
-  const names = ts.preProcessFile(text, true, true).importedFiles.map((file) => file.fileName);
-  const isRelative = (name: string): boolean => name.startsWith(".");
+): Pick<SourceFile, "files" | "loaded" | "packages"> {
+  const imports = ts.preProcessFile(text, true, true).importedFiles;
+  const isRelative = ({ fileName }: ts.FileReference): boolean => fileName.startsWith(".");
+  const isDynamic = ({ pos }: ts.FileReference): boolean => /\(\s*$/.test(text.slice(0, pos));
+  const target = ({ fileName }: ts.FileReference): string =>
+    normalize(join(dirname(path), fileName));
+  const ours = imports.filter(isRelative);
   return {
-    files: names.filter(isRelative).map((name) => normalize(join(dirname(path), name))),
-    packages: names.filter((name) => !isRelative(name)).map(packageOf),
+    files: ours.map(target),
+    loaded: ours.filter((file) => !isDynamic(file)).map(target),
+    packages: imports
+      .filter((file) => !isRelative(file))
+      .map(({ fileName }) => packageOf(fileName)),
   };
 }
 
