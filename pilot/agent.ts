@@ -24,6 +24,8 @@ export interface AgentOptions {
   readonly slots: readonly SlotResources[];
   /** A pilot without work leaves after this long. */
   readonly idleSeconds: number;
+  /** Results that are kept at most; the oldest goes first. */
+  readonly outboxItemsMax?: number;
   /** Uniform in [0, 1): spreads the beats. */
   readonly random: () => number;
 }
@@ -42,14 +44,19 @@ export type AgentInput =
       readonly durationSeconds: number;
       readonly log: string;
     }
-  | { readonly type: "stopRequested"; readonly reason: string }
+  /** `walltimeOver`: running payloads had all the time there was, which uses an attempt; else it is an eviction. */
+  | {
+      readonly type: "stopRequested";
+      readonly reason: string;
+      readonly walltimeOver: boolean;
+    }
   | { readonly type: "tick" };
 
 export type AgentAction =
   | { readonly type: "send"; readonly messages: readonly FromPilot[] }
   | { readonly type: "start"; readonly item: GrantedItem; readonly spec: TaskSpecification }
-  /** End the payload at once. Its outcome is dropped unless `report` asks for it as an interruption. */
-  | { readonly type: "stopPayload"; readonly slot: number; readonly interrupt: boolean }
+  /** End the payload at once; what becomes of its end is known here. */
+  | { readonly type: "stopPayload"; readonly slot: number }
   | { readonly type: "exit"; readonly reason: ExitReason; readonly detail: string };
 
 export interface Agent {
@@ -63,7 +70,16 @@ interface Slot {
   requestNo: number;
   running: HeldLease | null;
   /** Set when the payload was stopped: what its end means. */
-  stopping: "discard" | "interrupt" | null;
+  stopping: Stopping | null;
+  /** The slot could use nothing of a grant: it asks again with the next beat, not in a circle. */
+  asksWithBeat: boolean;
+}
+
+type Stopping = "discard" | "eviction" | "drain" | "timeout";
+
+interface Unanswered {
+  readonly slot: Slot;
+  readonly result: FromPilotOf<"result">;
 }
 
 export function createAgent(options: AgentOptions, nowMs: number): Agent {
@@ -75,7 +91,8 @@ class PilotAgent implements Agent {
   readonly #slots: Slot[];
   readonly #specs = new Map<number, TaskSpecification>();
   /** Results that are not answered yet, in order; sent again after each reconnect. */
-  readonly #outbox: FromPilotOf<"result">[] = [];
+  readonly #outbox: Unanswered[] = [];
+  readonly #startedMs: number;
   #actions: AgentAction[] = [];
   #welcomed = false;
   #connected = false;
@@ -90,6 +107,7 @@ class PilotAgent implements Agent {
   constructor(options: AgentOptions, nowMs: number) {
     this.#options = options;
     this.#idleSeconds = options.idleSeconds;
+    this.#startedMs = nowMs;
     this.#idleSinceMs = nowMs;
     this.#nextBeatMs = nowMs + this.#beatMs;
     this.#slots = options.slots.map((_, index) => ({
@@ -97,15 +115,16 @@ class PilotAgent implements Agent {
       requestNo: 0,
       running: null,
       stopping: null,
+      asksWithBeat: false,
     }));
   }
 
   held(): readonly HeldLease[] {
     const running = this.#slots.flatMap((slot) => (slot.running === null ? [] : [slot.running]));
-    const finished = this.#outbox.map(({ item, epoch, next }) => ({
+    const finished = this.#outbox.map(({ slot, result: { item, epoch } }) => ({
       item,
       epoch,
-      slot: next?.slot ?? 0,
+      slot: slot.index,
     }));
     return [...running, ...finished];
   }
@@ -119,7 +138,7 @@ class PilotAgent implements Agent {
   #take(input: AgentInput, nowMs: number): void {
     switch (input.type) {
       case "connected":
-        return this.#onConnected();
+        return this.#onConnected(nowMs);
       case "disconnected":
         this.#connected = false;
         this.#welcomed = false;
@@ -129,7 +148,7 @@ class PilotAgent implements Agent {
       case "payloadEnded":
         return this.#onPayloadEnded(input, nowMs);
       case "stopRequested":
-        return this.#leave("stopped", input.reason, true);
+        return this.#leave("stopped", input.reason, input.walltimeOver ? "timeout" : "eviction");
       case "tick":
         return this.#onTick(nowMs);
       default:
@@ -141,16 +160,22 @@ class PilotAgent implements Agent {
     if (this.#connected && messages.length > 0) this.#actions.push({ type: "send", messages });
   }
 
-  #onConnected(): void {
+  #onConnected(nowMs: number): void {
     const { instance, capacity, slots } = this.#options;
     this.#connected = true;
     this.#grantSeen = 0;
     const leases = [...this.held()];
+    const { walltimeLeftSeconds } = capacity;
+    const passedSeconds = (nowMs - this.#startedMs) / 1_000;
     this.#send({
       type: "hello",
       protocol: OUR_RANGE,
       instance,
-      capacity,
+      capacity: {
+        ...capacity,
+        walltimeLeftSeconds:
+          walltimeLeftSeconds === null ? null : Math.max(0, walltimeLeftSeconds - passedSeconds),
+      },
       slots: [...slots],
       leases,
     });
@@ -170,7 +195,7 @@ class PilotAgent implements Agent {
       case "recall":
         return;
       case "drain":
-        return this.#leave("drained", message.reason, message.stopRunning);
+        return this.#leave("drained", message.reason, message.stopRunning ? "drain" : null);
       case "refused":
         return this.#exit("refused", `${message.code}: ${message.message}`);
       default:
@@ -184,12 +209,22 @@ class PilotAgent implements Agent {
     this.#idleSeconds = welcome.idleSeconds;
     this.#beatMs = welcome.beatSeconds * 1_000;
     this.#scheduleBeat(nowMs);
-    for (const result of this.#outbox) this.#send({ ...result, next: null });
-    for (const slot of this.#slots) if (slot.running === null) this.#request(slot);
+    this.#idleSinceMs = nowMs;
+    const asking = new Set<Slot>();
+    for (const { slot, result } of this.#outbox) {
+      // The result asks for its slot, so that the job goes on; one request per slot is enough.
+      const next = slot.running === null && !asking.has(slot) ? this.#nextRequest(slot) : null;
+      asking.add(slot);
+      this.#send({ ...result, next });
+    }
+    for (const slot of this.#slots)
+      if (slot.running === null && !asking.has(slot)) this.#request(slot);
     this.#maybeExit();
   }
 
   #request(slot: Slot): void {
+    // Before the welcome nothing is asked: the welcome asks for all free slots.
+    if (!this.#welcomed) return;
     const next = this.#nextRequest(slot);
     if (next !== null) this.#send({ type: "request", ...next });
   }
@@ -197,13 +232,14 @@ class PilotAgent implements Agent {
   #nextRequest(slot: Slot): { slot: number; requestNo: number; want: number } | null {
     if (this.#leaving !== null) return null;
     slot.requestNo += 1;
+    slot.asksWithBeat = false;
     return { slot: slot.index, requestNo: slot.requestNo, want: 1 };
   }
 
   /** A grant that repeats one, or comes for a slot that is busy, starts nothing twice. */
   #onGrant(grant: ToPilotOf<"grant">): void {
     this.#grantSeen = Math.max(this.#grantSeen, grant.grantNo);
-    for (const { taskId, spec } of grant.specs) this.#specs.set(taskId, spec);
+    for (const { taskId, spec } of grant.specs) this.#learn(taskId, spec);
     for (const granted of grant.items) {
       if (this.held().some((lease) => isSame(lease, granted.item, granted.epoch))) continue;
       const slot = this.#slots[granted.slot];
@@ -220,6 +256,7 @@ class PilotAgent implements Agent {
             ? "the task's specification did not come with it"
             : "the slot is not free";
         this.#send({ type: "release", item, epoch, reason: this.#leaving?.detail ?? reason });
+        if (slot?.running === null) slot.asksWithBeat = true;
         continue;
       }
       slot.running = { item, epoch, slot: slot.index };
@@ -228,23 +265,31 @@ class PilotAgent implements Agent {
     }
   }
 
+  /** Keeps a specification, without the search space, which only steering reads. */
+  #learn(taskId: number, spec: TaskSpecification): void {
+    this.#specs.delete(taskId);
+    this.#specs.set(taskId, { ...spec, searchSpace: "" });
+    const [oldest] = this.#specs.keys();
+    if (this.#specs.size > PILOT.specsMax && oldest !== undefined) this.#specs.delete(oldest);
+  }
+
   #onAnswer(answer: ToPilotOf<"accepted"> | ToPilotOf<"stale">): void {
     const index = this.#outbox.findIndex(
-      (result) => isSame(result, answer.item, answer.epoch) && result.seq === answer.seq,
+      ({ result }) => isSame(result, answer.item, answer.epoch) && result.seq === answer.seq,
     );
     if (index >= 0) this.#outbox.splice(index, 1);
     this.#maybeExit();
   }
 
   #onStop(item: Item, epoch: Epoch): void {
-    const index = this.#outbox.findIndex((result) => isSame(result, item, epoch));
+    const index = this.#outbox.findIndex(({ result }) => isSame(result, item, epoch));
     if (index >= 0) this.#outbox.splice(index, 1);
     const slot = this.#slots.find(
       (one) => one.running !== null && isSame(one.running, item, epoch),
     );
     if (slot === undefined) return this.#maybeExit();
     slot.stopping = "discard";
-    this.#actions.push({ type: "stopPayload", slot: slot.index, interrupt: false });
+    this.#actions.push({ type: "stopPayload", slot: slot.index });
   }
 
   #onPayloadEnded(ended: Extract<AgentInput, { type: "payloadEnded" }>, nowMs: number): void {
@@ -255,11 +300,7 @@ class PilotAgent implements Agent {
     slot.running = null;
     slot.stopping = null;
     this.#idleSinceMs = nowMs;
-    const outcome: Outcome | null =
-      ended.outcome ??
-      (stopping === "interrupt"
-        ? { type: "interrupted", reason: "eviction", message: this.#leaving?.detail ?? "" }
-        : null);
+    const outcome = ended.outcome ?? this.#outcomeOf(stopping, ended.durationSeconds);
     if (outcome === null || stopping === "discard") this.#request(slot);
     else
       this.#report(
@@ -267,6 +308,22 @@ class PilotAgent implements Agent {
         slot,
       );
     this.#maybeExit();
+  }
+
+  #outcomeOf(stopping: Stopping | null, durationSeconds: number): Outcome | null {
+    const message = this.#leaving?.detail ?? "";
+    switch (stopping) {
+      case null:
+      case "discard":
+        return null;
+      case "timeout":
+        return { type: "timeout", afterSeconds: durationSeconds, message };
+      case "eviction":
+      case "drain":
+        return { type: "interrupted", reason: stopping, message };
+      default:
+        return assertNever(stopping);
+    }
   }
 
   #report(
@@ -279,9 +336,10 @@ class PilotAgent implements Agent {
       seq: 1,
       next: this.#welcomed ? this.#nextRequest(slot) : null,
     };
-    this.#outbox.push(result);
+    this.#outbox.push({ slot, result });
     // A pilot cut off for long keeps its newest results; each slot works on one item, so this bound is far away.
-    if (this.#outbox.length > PILOT.outboxItemsMax) this.#outbox.shift();
+    const { outboxItemsMax = PILOT.outboxItemsMax } = this.#options;
+    if (this.#outbox.length > outboxItemsMax) this.#outbox.shift();
     if (this.#welcomed) this.#send(result);
   }
 
@@ -289,11 +347,17 @@ class PilotAgent implements Agent {
     if (this.#welcomed && nowMs >= this.#nextBeatMs) {
       this.#scheduleBeat(nowMs);
       this.#send({ type: "beat", grantSeen: this.#grantSeen, leases: [...this.held()] });
+      for (const slot of this.#slots)
+        if (slot.asksWithBeat && slot.running === null) this.#request(slot);
     }
     const busy = this.#slots.some((slot) => slot.running !== null) || this.#outbox.length > 0;
     if (busy) this.#idleSinceMs = nowMs;
-    if (nowMs - this.#idleSinceMs < this.#idleSeconds * 1_000) return;
-    this.#leave("idle", `no work for ${this.#idleSeconds} s`, false);
+    // A restart of the server should not cost the pilots.
+    const limitSeconds = this.#welcomed
+      ? this.#idleSeconds
+      : Math.max(this.#idleSeconds, PILOT.idleSecondsDefault);
+    if (nowMs - this.#idleSinceMs < limitSeconds * 1_000) return;
+    this.#leave("idle", `no work for ${limitSeconds} s`, null);
   }
 
   #scheduleBeat(nowMs: number): void {
@@ -302,13 +366,13 @@ class PilotAgent implements Agent {
   }
 
   /** No further items; the pilot goes when nothing runs and every result is answered. */
-  #leave(reason: ExitReason, detail: string, stopRunning: boolean): void {
+  #leave(reason: ExitReason, detail: string, stopAs: Stopping | null): void {
     this.#leaving ??= { reason, detail };
-    if (stopRunning) {
+    if (stopAs !== null) {
       for (const slot of this.#slots) {
         if (slot.running === null || slot.stopping !== null) continue;
-        slot.stopping = "interrupt";
-        this.#actions.push({ type: "stopPayload", slot: slot.index, interrupt: true });
+        slot.stopping = stopAs;
+        this.#actions.push({ type: "stopPayload", slot: slot.index });
       }
     }
     this.#maybeExit();

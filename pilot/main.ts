@@ -138,8 +138,10 @@ async function startPilot(context: Context): Promise<void> {
   const link = connect(context, session, program);
   program.start((messages) => void link.send(messages));
   shutdown.onClose("link", () => link.close());
-  shutdown.onClose("agent", () => program.stop("the pilot was asked to end"));
+  let stopReason = { reason: "the pilot was asked to end", walltimeOver: false };
+  shutdown.onClose("agent", () => program.stop(stopReason));
   const walltime = watchWalltime(clock, capacity.walltimeLeftSeconds, (reason) => {
+    stopReason = { reason, walltimeOver: true };
     void shutdown.close(reason, EXIT.success);
   });
   shutdown.onClose("walltime", () => walltime.cancel());

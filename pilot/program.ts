@@ -29,6 +29,11 @@ export interface PilotDeps {
   readonly onExit: (code: ExitCode, detail: string) => void;
 }
 
+export interface StopReason {
+  readonly reason: string;
+  readonly walltimeOver: boolean;
+}
+
 export interface PilotProgram {
   start(send: (messages: readonly FromPilot[]) => void): void;
   onConnected(): void;
@@ -37,7 +42,7 @@ export interface PilotProgram {
   /** The server does not let this pilot in any more. */
   onRefused(httpStatus: number): void;
   /** Ends running payloads as interrupted, hands results over, says goodbye; resolves also when that takes too long. */
-  stop(reason: string): Promise<void>;
+  stop(reason: StopReason): Promise<void>;
 }
 
 /** How often the agent looks at the time. */
@@ -104,8 +109,8 @@ class RunningPilot implements PilotProgram {
     );
   }
 
-  async stop(reason: string): Promise<void> {
-    this.#handle({ type: "stopRequested", reason });
+  async stop(reason: StopReason): Promise<void> {
+    this.#handle({ type: "stopRequested", ...reason });
     const patience = new AbortController();
     const overdue = this.#deps.clock
       .sleep(PILOT.stopDeadlineMs, patience.signal)

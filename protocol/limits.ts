@@ -98,7 +98,8 @@ export const PILOT = {
   outputJsonBytesMax: MIB,
   messageBytesMax: 4 * KIB,
   logHeadBytesMax: 10 * MIB,
-  logTailBytesMax: 10 * MIB,
+  /** A little less than the server takes, for the line that stands between head and tail. */
+  logTailBytesMax: 10 * MIB - KIB,
   /** Output up to this size travels with the result; more is uploaded. */
   inlineLogBytesMax: 16 * KIB,
   memorySampleMs: 2_000,
@@ -131,8 +132,6 @@ export const PILOT = {
   stageTimeoutMs: 300_000,
   /** Task tarballs kept in the scratch directory; the oldest that is not in use goes first. */
   stagedSandboxesMax: 32,
-  /** Payloads are ended this long before the batch system ends the pilot. */
-  walltimeMarginSeconds: 20,
   extractedSandboxBytesMax: 100_000_000,
   extractedSandboxFilesMax: 10_000,
   extractedSandboxDepthMax: 32,
