@@ -5,9 +5,7 @@
  * invisible separators and lone surrogates.
  */
 const HARMFUL =
-  // eslint-disable-next-line no-control-regex
   /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]/gu;
-// eslint-disable-next-line no-control-regex
 const NON_ASCII = /[^\u0000-\u007f]/gu;
 
 /** One line of a user's text with harmful characters written out, such as `\x1b`. */
@@ -17,9 +15,11 @@ export function neutralise(text: string): string {
 
 /** As {@link neutralise}, for text of several lines: line feeds and tabs stay. */
 export function neutraliseLines(text: string): string {
-  return text.replace(/\r\n/g, "\n").replace(HARMFUL, (character) =>
-    character === "\n" || character === "\t" ? character : escaped(character),
-  );
+  return text
+    .replace(/\r\n/g, "\n")
+    .replace(HARMFUL, (character) =>
+      character === "\n" || character === "\t" ? character : escaped(character),
+    );
 }
 
 /** The text in ASCII: our own symbols by their stand-ins, all else written out. */
@@ -28,7 +28,23 @@ export function toAscii(text: string): string {
 }
 
 const STAND_INS: Readonly<Record<string, string>> = {
-  "✓": "+", "✗": "x", "…": "...", "‖": "=", "•": "*", "·": "-", "▁": "_", "▂": "_", "▃": ".", "▄": "-", "▅": "=", "▆": "+", "▇": "*", "█": "#", "▓": "=", "▒": "-", "░": ".", // prettier-ignore
+  "✓": "+",
+  "✗": "x",
+  "…": "...",
+  "‖": "=",
+  "•": "*",
+  "·": "-",
+  "▁": "_",
+  "▂": "_",
+  "▃": ".",
+  "▄": "-",
+  "▅": "=",
+  "▆": "+",
+  "▇": "*",
+  "█": "#",
+  "▓": "=",
+  "▒": "-",
+  "░": ".", // prettier-ignore
 };
 
 function escaped(character: string): string {
@@ -83,6 +99,7 @@ function withoutZeros(digits: string): string {
 
 /** "45 s", "4 min 10 s", "3 h 5 min", "2 d 4 h". */
 export function formatDuration(seconds: number): string {
+  if (seconds > 0 && seconds < 9.95) return `${Math.max(0.1, seconds).toFixed(1)} s`;
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 60) return `${whole} s`;
   if (whole < 3_600) return twoUnits(whole, 60, ["min", "s"]);

@@ -1,5 +1,5 @@
 /** Where the client writes: data to stdout, talk to stderr, each in the style of its stream. */
-import { API_VERSION } from "./api-version.ts";
+import { API_VERSION } from "../protocol/version.ts";
 import { toAscii } from "./format.ts";
 import { paint, styleOf, type Environment, type Style, type Tone } from "./style.ts";
 

@@ -33,9 +33,7 @@ export function writeTable<T>(
 }
 
 function separated<T>(columns: readonly Column<T>[], row: T): string {
-  return columns
-    .map((column) => neutralise((column.plain ?? column.text)(row)))
-    .join("\t");
+  return columns.map((column) => neutralise((column.plain ?? column.text)(row))).join("\t");
 }
 
 const GAP = 2;
@@ -59,7 +57,10 @@ export function alignedLines<T>(
     return index === columns.length - 1 ? cut : cut + space;
   };
   const gap = " ".repeat(GAP);
-  const title = cutTo(columns.map((column, index) => pad(column.title, index)).join(gap), style.columns);
+  const title = cutTo(
+    columns.map((column, index) => pad(column.title, index)).join(gap),
+    style.columns,
+  );
   const body = rows.map((row, rowIndex) => {
     const parts = columns.map((column, index) => {
       const tone = column.tone?.(row) ?? null;
@@ -76,7 +77,9 @@ function shrink<T>(columns: readonly Column<T>[], widths: number[], available: n
   const mayShrink = (index: number): boolean => columns[index]?.shrinks === true;
   for (const may of [mayShrink, () => true]) {
     for (let excess = sum(widths) - available; excess > 0; excess = sum(widths) - available) {
-      const candidates = widths.map((width, index) => (may(index) && width > COLUMNS_MIN ? width : 0));
+      const candidates = widths.map((width, index) =>
+        may(index) && width > COLUMNS_MIN ? width : 0,
+      );
       const widest = Math.max(...candidates);
       if (widest === 0) break;
       widths[candidates.indexOf(widest)] = Math.max(COLUMNS_MIN, widest - excess);

@@ -1,0 +1,77 @@
+import { EXIT } from "../../../protocol/errors.ts";
+import type { TaskDetail } from "../../../protocol/rest.ts";
+import { POINT_STATES } from "../../../protocol/states.ts";
+import { formatBytes } from "../../../protocol/resources.ts";
+import type { Run } from "../../command.ts";
+import type { Context } from "../../context.ts";
+import { formatAgo, formatDuration, neutralise } from "../../format.ts";
+import { writeFields } from "../../fields.ts";
+import { findTask } from "../../selector.ts";
+import { bestText, parametersText, stateText, stateTone } from "../../words.ts";
+
+export const run: Run = async ({ args, context }) => {
+  const api = await context.api();
+  const taskId = await findTask(api, args[0] ?? "");
+  const detail = await api.call("showTask", { params: { taskId } });
+  if (context.output.json) context.output.item("Task", detail);
+  else show(context, detail);
+  return EXIT.success;
+};
+
+function show(context: Context, detail: TaskDetail): void {
+  const { output } = context;
+  const nowMs = context.clock.wallMs();
+  const { spec, limits, jobs, runs, best } = detail;
+  const points = POINT_STATES.filter((state) => detail.points[state] > 0).map(
+    (state) => `${state} ${detail.points[state]}`,
+  );
+  const maxPerJob =
+    limits.maxPointsPerEvaluationJob >= Number.MAX_SAFE_INTEGER
+      ? "no limit"
+      : String(limits.maxPointsPerEvaluationJob);
+  const time = (iso: string): string => (output.stdout.isTty ? formatAgo(iso, nowMs) : iso);
+  writeFields(output, [
+    ["Task", `${detail.taskId} "${neutralise(detail.name)}" of ${neutralise(detail.owner)}`],
+    [
+      "State",
+      output.paint(stateTone(detail.state), stateText(detail.state)) +
+        `: ${neutralise(detail.reason)}`,
+    ],
+    ["Submitted", time(detail.createdAt)],
+    ["Ended", detail.endedAt === null ? "" : time(detail.endedAt)],
+    ["Left", detail.etaSeconds === null ? "" : `about ${formatDuration(detail.etaSeconds)}`],
+    ["Points", `${points.join(", ") || "none yet"} of ${detail.maxPoints}`],
+    ["Best", best === null ? "no loss yet" : `${bestText(best)}: ${parametersText(best.text)}`],
+    [
+      "Jobs",
+      `${jobs.active} active, ${jobs.charged} of ${limits.maxEvaluationJobs} charged, ${jobs.interrupted} only interrupted`,
+    ],
+    ["Attempts", `${detail.attemptsFailed} failed, ${detail.interruptions} interruptions`],
+    [
+      "Steering",
+      `${"method" in spec.steering ? spec.steering.method : "container"}, seed ${spec.seed}, ${runs.finished} runs finished${runs.openRun === null ? "" : `, run ${runs.openRun} going on`}`,
+    ],
+    ["Asking", detail.askingEnded === null ? "" : `ended: ${neutralise(detail.askingEnded)}`],
+    [
+      "Evaluation",
+      `${neutralise(spec.evaluation.exec)} in ${neutralise(spec.evaluation.container)}`,
+    ],
+    [
+      "Median",
+      detail.medianEvaluationSeconds === null
+        ? ""
+        : `${formatDuration(detail.medianEvaluationSeconds)} per evaluation`,
+    ],
+    [
+      "Limits",
+      `${limits.nParallelEvaluation} at a time, ${limits.nPointsPerIteration} points per iteration, at least ${limits.minUnevaluatedPoints} unevaluated, points per job: ${maxPerJob}`,
+    ],
+    [
+      "Needs",
+      `${spec.needs.cpus} CPUs, ${formatBytes(spec.needs.memoryBytes)}${spec.needs.gpus === null ? "" : `, ${spec.needs.gpus.count} GPUs ${neutralise(spec.needs.gpus.model ?? "")}`}`,
+    ],
+    ...detail.warnings.map((warning) => ["Warning", neutralise(warning)] as const),
+  ]);
+  const next = detail.endedAt === null ? "watch" : detail.state === "finished" ? "best" : "why";
+  output.talk(`Next  hyperpilot task ${next} ${detail.taskId}`);
+}

@@ -1,0 +1,31 @@
+/** What the commands are given by the process that they run in. */
+import { homedir } from "node:os";
+import type { Programs } from "./programs.ts";
+import type { World } from "./run.ts";
+
+export function processWorld(programs: Programs): World {
+  const [node = process.execPath, script = "", ...words] = process.argv;
+  return {
+    words,
+    environment: process.env,
+    workingDirectory: process.cwd(),
+    homeDirectory: homedir(),
+    // With the loader of the sources, where they run without having been built.
+    selfArgv: [node, ...process.execArgv, script],
+    stdout: process.stdout,
+    stderr: process.stderr,
+    programs,
+    onInterrupt(listener) {
+      process.once("SIGINT", listener);
+      return () => void process.removeListener("SIGINT", listener);
+    },
+  };
+}
+
+/** A reader that has read enough, such as head, is no error. */
+export function endQuietlyOnClosedPipe(): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0);
+    throw error;
+  });
+}
