@@ -1,5 +1,5 @@
 /** An orderly end: signals call closers in reverse order of registration, with a deadline. */
-import type { Clock } from "./clock.ts";
+import type { Clock, Timer } from "./clock.ts";
 import { errorText } from "../protocol/errors.ts";
 import type { Logger } from "./log.ts";
 
@@ -43,13 +43,16 @@ export function createShutdown(deps: ShutdownDeps): Shutdown {
 
   async function withDeadline(reason: string, exitCode: number): Promise<number> {
     deps.log.info("stopping", { reason });
+    let timer: Timer | null = null;
     const deadline = new Promise<number>((resolve) => {
-      deps.clock.setTimer(deps.deadlineMs, () => {
+      timer = deps.clock.setTimer(deps.deadlineMs, () => {
         deps.log.error("stopDeadline", { seconds: deps.deadlineMs / 1_000 });
         resolve(1);
       });
     });
     const code = await Promise.race([closeAll(exitCode), deadline]);
+    // A timer that is left keeps the process alive.
+    (timer as Timer | null)?.cancel();
     settle(code);
     return code;
   }

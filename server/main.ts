@@ -9,6 +9,7 @@ import { startServer } from "./program.ts";
 import type { Machine } from "./queues/local-queue.ts";
 
 const SHUTDOWN_DEADLINE_MS = 10_000;
+const CLOSED_GRACE_MS = 1_000;
 
 /**
  * Runs a server until SIGTERM or SIGINT; resolves with the exit code. Errors of the start are thrown: E_CONFIG, E_JOURNAL_*.
@@ -31,7 +32,10 @@ export async function runServer(options: ServerOptionsInput, log?: Logger): Prom
   const ports = { clock: systemClock, log: logger, machine: thisMachine(), user: userName() };
   const server = await startServer(config, { ...ports, onFatal });
   shutdown.onClose("server", () => server.close());
-  return shutdown.done;
+  const exitCode = await shutdown.done;
+  // Whatever could not be closed in time must not keep the process.
+  setTimeout(() => process.exit(exitCode), CLOSED_GRACE_MS).unref();
+  return exitCode;
 }
 
 /** Fail-stop: says why and what to do, then ends without closing anything, so that nothing more is answered. */

@@ -121,7 +121,7 @@ async function openMiddle(
   const { core, term } = await restore(journal);
   log.info("restored", { seq: core.seq, tasks: core.tasks.size, term });
   const blobs = await openDiskBlobs(join(config.data, "blobs"));
-  const logs = createLogs(join(config.data, "logs"));
+  const logs = createLogs(join(config.data, "evaluation-logs"));
   const leaseTokens = createLeaseTokens(key);
   const asker = createAsker();
   closers.push(() => asker.close());
