@@ -1,5 +1,4 @@
 /** Outgoing connection of pilots and harvesters: frames both ways, reconnecting. The only importer of ws besides the gateway. */
-import { createHash } from "node:crypto";
 import { TLSSocket } from "node:tls";
 import { WebSocket, type ClientOptions } from "ws";
 import { errorText } from "../protocol/errors.ts";
@@ -7,6 +6,7 @@ import { decodeFrame, encode } from "../protocol/codec.ts";
 import { WIRE } from "../protocol/limits.ts";
 import { createBackoff, type Backoff } from "./backoff.ts";
 import type { Clock, Timer } from "./clock.ts";
+import { isPinned, notPinned } from "./pinned-tls.ts";
 
 export interface LinkOptions<Incoming> {
   /** ws:// or wss:// address. */
@@ -121,6 +121,8 @@ class ReconnectingLink<Incoming, Outgoing> implements Link<Outgoing> {
   /** The server pings every 25 s; silence for two and a half times that means that the connection is half open. */
   #heard(socket: WebSocket): void {
     this.#silence?.cancel();
+    // What arrives while the connection ends must not set the timer anew.
+    if (this.#closed || this.#socket !== socket) return;
     this.#silence = this.#options.clock.setTimer(2.5 * WIRE.pingIntervalMs, () =>
       this.#gone(socket, 0, "nothing heard from the server"),
     );
@@ -188,32 +190,19 @@ function clientOptions(token: string, caFingerprint: string | null): ClientOptio
   };
 }
 
-/** With a pinned fingerprint the usual authorities do not count: the chain must hold exactly that certificate. */
+/** With a pinned fingerprint the usual authorities do not count. Nothing is sent before the certificate was looked at. */
 function pinned(caFingerprint: string): ClientOptions {
-  const wanted = caFingerprint.replaceAll(":", "").toLowerCase();
   return {
     rejectUnauthorized: false,
     finishRequest: (request) => {
-      request.on("socket", (raw) => {
-        if (!(raw instanceof TLSSocket))
+      request.on("socket", (socket) => {
+        if (!(socket instanceof TLSSocket))
           return void request.destroy(new Error("the connection is not encrypted"));
-        const socket = raw;
         socket.once("secureConnect", () => {
-          if (!chainHas(socket, wanted))
-            request.destroy(new Error("the server's certificate is not the pinned one"));
-          else request.end();
+          if (isPinned(socket.getPeerX509Certificate(), caFingerprint)) request.end();
+          else request.destroy(notPinned());
         });
       });
     },
   };
-}
-
-function chainHas(socket: TLSSocket, wanted: string): boolean {
-  let certificate = socket.getPeerCertificate(true);
-  for (let depth = 0; depth < 10; depth += 1) {
-    if (createHash("sha256").update(certificate.raw).digest("hex") === wanted) return true;
-    if (certificate.issuerCertificate === certificate) return false;
-    certificate = certificate.issuerCertificate;
-  }
-  return false;
 }

@@ -1,6 +1,7 @@
 /** Trust in one certificate by its fingerprint, in place of the usual authorities. */
 import type { X509Certificate } from "node:crypto";
-import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
+import { isIP } from "node:net";
+import { connect, type TLSSocket } from "node:tls";
 import { HyperpilotError } from "../protocol/errors.ts";
 
 const CHAIN_LENGTH_MAX = 8;
@@ -27,13 +28,17 @@ export function isPinned(peer: X509Certificate | undefined, caFingerprint: strin
   return false;
 }
 
-/** A TLS connection that is handed over only when the peer's chain holds the pinned certificate. */
+/** A TLS connection to a server, handed over only when the chain that it shows holds the pinned certificate. */
 export function connectPinned(
-  options: ConnectionOptions,
+  url: URL,
   caFingerprint: string,
   done: (error: Error | null, socket: TLSSocket) => void,
 ): void {
-  const socket = connect({ ...options, rejectUnauthorized: false }, () => {
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const port = url.port === "" ? 443 : Number(url.port);
+  // RFC 6066 allows no addresses as server names.
+  const name = isIP(host) === 0 ? { servername: host } : {};
+  const socket = connect({ host, port, ...name, rejectUnauthorized: false }, () => {
     socket.off("error", failed);
     if (isPinned(socket.getPeerX509Certificate(), caFingerprint)) return done(null, socket);
     socket.destroy();

@@ -151,8 +151,7 @@ function open(
     ...options,
     // Nothing, least of all the token, is sent before the certificate was looked at.
     createConnection: (_options, done) => {
-      const port = url.port === "" ? 443 : Number(url.port);
-      connectPinned({ host: url.hostname, port, servername: url.hostname }, caFingerprint, done);
+      connectPinned(url, caFingerprint, done);
       return undefined;
     },
   });
