@@ -10,6 +10,8 @@ export interface OptionSpec {
   /** May be given several times; its value is then an array. */
   readonly repeatable?: boolean;
   readonly hidden?: boolean;
+  /** Heading in the help. */
+  readonly group?: string;
 }
 
 export interface ArgumentSpec {

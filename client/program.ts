@@ -83,7 +83,9 @@ type Write = (text: string) => void;
 
 function buildParser(spec: ProgramSpec, write: Write, found: Found): Parser {
   const root = configured(new Parser(spec.name), write).description(spec.description);
-  root.version(spec.version, "--version", "print the version").usage("<command> [options]");
+  const isSingle = spec.commands.some((command) => command.path === "");
+  root.version(spec.version, "--version", "print the version");
+  root.usage(isSingle ? "[options]" : "<command> [options]");
   const groups = new Map<string, Parser>([["", root]]);
   for (const group of spec.groups) {
     const { parent, name } = splitPath(group.path);
@@ -132,6 +134,7 @@ function configured(parser: Parser, write: Write): Parser {
 function toOption(spec: OptionSpec): Option {
   const option = new Option(spec.flags, spec.description);
   if (spec.hidden === true) option.hideHelp();
+  if (spec.group !== undefined) option.helpGroup(`${spec.group}:`);
   const { choices, repeatable } = spec;
   if (choices !== undefined) option.choices([...choices]);
   if (repeatable === true) {

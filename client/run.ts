@@ -1,4 +1,5 @@
 /** One command line from its words to its exit code. */
+import { join } from "node:path";
 import { EXIT, type ExitCode } from "../protocol/errors.ts";
 import { systemClock } from "../common/clock.ts";
 import type { Context } from "./context.ts";
@@ -47,7 +48,7 @@ export async function runClient(world: World, parse: Parse): Promise<ExitCode> {
       case "command": {
         const run = await parsed.command.load();
         const { args, options } = parsed;
-        return await run({ args, options, context: await contextOf(world, { output, options }) });
+        return await run({ args, options, context: contextOf(world, { output, options }) });
       }
     }
   } catch (error) {
@@ -62,10 +63,9 @@ export async function runClient(world: World, parse: Parse): Promise<ExitCode> {
 
 type Prepared = Pick<Context, "output"> & { readonly options: Readonly<Record<string, unknown>> };
 
-async function contextOf(world: World, prepared: Prepared): Promise<Context> {
+function contextOf(world: World, prepared: Prepared): Context {
   const { environment, homeDirectory } = world;
   const { output, options } = prepared;
-  const { join } = await import("node:path");
   const data = textOption(options, "data") ?? environment["HYPERPILOT_DATA"] ?? "";
   const dataDirectory = data === "" ? join(homeDirectory, ".local", "share", "hyperpilot") : data;
   return {

@@ -69,7 +69,7 @@ async function* oneStream(watch: Watch): AsyncGenerator<TaskDetail> {
   if (response.body === null) return;
   const parser = new EventParser();
   const decoder = new TextDecoder();
-  const reader = response.body.getReader();
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
   try {
     for (;;) {
       const timer = clock.setTimer(SILENCE_MS_MAX, () => silence.abort(new Error("silent")));
