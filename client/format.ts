@@ -22,7 +22,7 @@ export function neutraliseLines(text: string): string {
     );
 }
 
-/** The text in ASCII: our own symbols by their stand-ins, all else written out. */
+/** The text in ASCII: our own symbols by stand-ins of the same width, all else written out. Before a line is laid out. */
 export function toAscii(text: string): string {
   return text.replace(NON_ASCII, (character) => STAND_INS[character] ?? escaped(character));
 }
@@ -30,7 +30,7 @@ export function toAscii(text: string): string {
 const STAND_INS: Readonly<Record<string, string>> = {
   "✓": "+",
   "✗": "x",
-  "…": "...",
+  "…": "~",
   "‖": "=",
   "•": "*",
   "·": "-",

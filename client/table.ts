@@ -1,5 +1,5 @@
 /** Lists: aligned columns on a terminal, tab-separated values without ornaments in a pipe. */
-import { cutTo, displayWidth, neutralise } from "./format.ts";
+import { cutTo, displayWidth, neutralise, toAscii } from "./format.ts";
 import type { Output } from "./output.ts";
 import { paint, type Style, type Tone } from "./style.ts";
 
@@ -45,7 +45,12 @@ export function alignedLines<T>(
   columns: readonly Column<T>[],
   rows: readonly T[],
 ): string[] {
-  const cells = rows.map((row) => columns.map((column) => neutralise(column.text(row))));
+  const cells = rows.map((row) =>
+    columns.map((column) => {
+      const text = neutralise(column.text(row));
+      return style.hasUnicode ? text : toAscii(text);
+    }),
+  );
   const widths = columns.map((column, index) =>
     Math.max(displayWidth(column.title), ...cells.map((line) => displayWidth(line[index] ?? ""))),
   );

@@ -1,7 +1,15 @@
 /** The live display as lines: pure, so that every width is testable. */
 import type { TaskDetail } from "../../protocol/rest.ts";
 import { isEnded, type PointState } from "../../protocol/states.ts";
-import { cutTo, formatAgo, formatDuration, formatLoss, neutralise, sparkline } from "../format.ts";
+import {
+  cutTo as cut,
+  toAscii,
+  formatAgo,
+  formatDuration,
+  formatLoss,
+  neutralise,
+  sparkline,
+} from "../format.ts";
 import { paint, type Style, type Tone } from "../style.ts";
 import { parametersText, stateText, stateTone } from "../words.ts";
 
@@ -16,6 +24,8 @@ export interface Shown {
 /** The lines of one picture; none is wider than the terminal. */
 export function screenLines(shown: Shown, nowMs: number, style: Style): string[] {
   const { detail } = shown;
+  const cutTo = (text: string, columns: number): string =>
+    cut(style.hasUnicode ? text : toAscii(text), columns);
   const line = (label: string, text: string): string =>
     `${paint(style, "faint", label.padEnd(7))} ${cutTo(text, style.columns - 8)}`;
   const title = `Task ${detail.taskId} "${neutralise(detail.name)}"`;
