@@ -2,7 +2,15 @@
 import { assertNever } from "../../protocol/assert-never.ts";
 import { TASK } from "../../protocol/limits.ts";
 import { POINT_TRANSITIONS, type PointState } from "../../protocol/states.ts";
-import { isBetter, nodeKey, type Core, type Lease, type LeaseRef, type Point, type Task } from "../core.ts";
+import {
+  isBetter,
+  nodeKey,
+  type Core,
+  type Lease,
+  type LeaseRef,
+  type Point,
+  type Task,
+} from "../core.ts";
 import type { EventOf } from "../events.ts";
 import { taskOf } from "../tasks/apply.ts";
 

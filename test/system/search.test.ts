@@ -115,7 +115,7 @@ describe("a search on the embedded default", function () {
     for (const done of [3, 8, 14]) {
       await waitUntil(
         `${done} points are done`,
-        async () => ((await deployment.task(taskId)).points.done ?? 0) >= done || null,
+        async () => (await deployment.task(taskId)).points.done >= done,
         {
           timeoutMs: 60_000,
         },
