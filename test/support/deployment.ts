@@ -95,6 +95,10 @@ export class Deployment {
     }
   }
 
+  serverHasEnded(): boolean {
+    return this.server?.exitCode !== null || this.server.signalCode !== null;
+  }
+
   get serverPid(): number {
     return this.server?.pid ?? 0;
   }
