@@ -143,13 +143,13 @@ function open(
       ? {}
       : { "content-type": body.type, "content-length": String(body.sizeBytes) }),
   };
-  const options: RequestOptions = { method, headers, signal, agent: false };
-  if (url.protocol === "http:") return requestHttp(url, options);
+  const options: RequestOptions = { method, headers, signal };
+  if (url.protocol === "http:") return requestHttp(url, { ...options, agent: false });
   const { caFingerprint } = address;
-  if (caFingerprint === null) return requestHttps(url, options);
+  if (caFingerprint === null) return requestHttps(url, { ...options, agent: false });
   return requestHttps(url, {
     ...options,
-    // Nothing, least of all the token, is sent before the certificate was looked at.
+    // Nothing, least of all the token, is sent before the certificate was looked at. Heeded only without `agent: false`.
     createConnection: (_options, done) => {
       connectPinned(url, caFingerprint, done);
       return undefined;

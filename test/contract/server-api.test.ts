@@ -85,7 +85,7 @@ describe("the pilot's calls of the server", () => {
     await api.getSandbox(SHA256, { token: "lease-token", file, signal: never });
     assert.equal(readFileSync(file, "utf8"), "files");
     assert.equal(requests[0]?.line, `GET /api/hyperpilot/v1/sandboxes/${SHA256}`);
-    assert.equal(requests[0]?.authorization, "Bearer lease-token");
+    assert.equal(requests[0].authorization, "Bearer lease-token");
   });
 
   it("fetch no more bytes than a task may have", async () => {
