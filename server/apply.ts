@@ -66,6 +66,7 @@ function changeToken(core: Core, event: EventOf<"tokenChanged">): void {
       return;
     }
     case "bootIssued":
+      core.submissionOfSecret.set(change.sha256, change.submissionId);
       core.submissions.set(change.submissionId, {
         id: change.submissionId,
         queue: change.queue,
@@ -84,6 +85,7 @@ function changeToken(core: Core, event: EventOf<"tokenChanged">): void {
       return;
     }
     case "bootEnded":
+      core.submissionOfSecret.delete(core.submissions.get(change.submissionId)?.sha256 ?? "");
       core.submissions.delete(change.submissionId);
       return;
     default:

@@ -108,9 +108,8 @@ function exchangeBootSecret(
   turn: Turn,
   command: CommandOf<"exchangeBootSecret">,
 ): CommandValues["exchangeBootSecret"] {
-  const submission = [...turn.core.submissions.values()].find(
-    (one) => one.sha256 === command.sha256,
-  );
+  const submissionId = turn.core.submissionOfSecret.get(command.sha256) ?? "";
+  const submission = turn.core.submissions.get(submissionId);
   const queue = submission === undefined ? undefined : turn.core.queues.get(submission.queue);
   if (submission === undefined || queue === undefined) {
     throw new HyperpilotError({

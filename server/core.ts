@@ -170,6 +170,8 @@ export interface Core {
   readonly nodes: Map<string, NodeHealth>;
   readonly tokens: Map<string, TokenRecord>;
   readonly submissions: Map<SubmissionId, Submission>;
+  /** sha256 of a boot secret to its submission. */
+  readonly submissionOfSecret: Map<string, SubmissionId>;
   readonly leasesByPilot: Map<PilotId, Map<string, LeaseRef>>;
   /** Leased points by owner, for fair shares. */
   readonly leasedByOwner: Map<string, number>;
@@ -187,6 +189,7 @@ export function createCore(): Core {
     nodes: new Map(),
     tokens: new Map(),
     submissions: new Map(),
+    submissionOfSecret: new Map(),
     leasesByPilot: new Map(),
     leasedByOwner: new Map(),
   };

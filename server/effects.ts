@@ -1,6 +1,6 @@
 /** Executors of effects: everything that the reactor decided and that leaves the process. */
 import { assertNever } from "../protocol/assert-never.ts";
-import { errorText } from "../protocol/errors.ts";
+import { HyperpilotError, errorText } from "../protocol/errors.ts";
 import { combinationsOf, parseSearchSpace } from "../protocol/search-space.ts";
 import { isBuiltin } from "../protocol/task.ts";
 import type { Logger } from "../common/log.ts";
@@ -62,8 +62,10 @@ function ask(deps: EffectDeps, effect: Extract<Outward, { type: "ask" }>): void 
   deps.asker.ask(askRequest(task, run, task.spec.steering.method)).then(
     ({ texts, exhausted }) => answer({ ok: true, texts, exhausted }),
     (error: unknown) => {
-      deps.log.error("steeringFailed", { taskId, run, error: errorText(error) });
-      answer({ ok: false, reason: errorText(error) });
+      const why = error instanceof HyperpilotError ? error.why : undefined;
+      const reason = why === undefined ? errorText(error) : `${errorText(error)} ${why}`;
+      deps.log.error("steeringFailed", { taskId, run, reason });
+      answer({ ok: false, reason });
     },
   );
 }

@@ -105,6 +105,7 @@ function endSubmission(turn: Turn, submissionId: string, detail: string): void {
 export function updateWanted(turn: Turn): void {
   const { live, core } = turn;
   if (live.harvesters.size === 0) return;
+  tellRemovedQueues(turn);
   const wanted = wantedByQueue(core, live);
   for (const queue of core.queues.values()) {
     const pilots = wanted.get(queue.name) ?? 0;
@@ -112,12 +113,33 @@ export function updateWanted(turn: Turn): void {
     const connected = connectedSubmissions(turn, queue.name);
     const signature = JSON.stringify([queue, pilots, connected]);
     for (const harvester of live.harvesters.values()) {
-      if (!serves(harvester, queue) || harvester.wantedSent.get(queue.name) === signature) continue;
-      harvester.wantedSent.set(queue.name, signature);
+      if (
+        !serves(harvester, queue) ||
+        harvester.wantedSent.get(queue.name)?.signature === signature
+      )
+        continue;
+      harvester.wantedSent.set(queue.name, { signature, queue });
       effect(turn, {
         type: "toHarvester",
         session: harvester.session,
         message: { type: "wanted", queue, pilots, connected },
+      });
+    }
+  }
+}
+
+/** A queue that was removed wants no pilots any more: those of it that wait are taken back. */
+function tellRemovedQueues(turn: Turn): void {
+  for (const { session, wantedSent } of turn.live.harvesters.values()) {
+    for (const [name, { queue }] of wantedSent) {
+      if (turn.core.queues.has(name)) continue;
+      wantedSent.delete(name);
+      const offline: QueueConfig = { ...queue, state: "offline" };
+      const connected = connectedSubmissions(turn, name);
+      effect(turn, {
+        type: "toHarvester",
+        session,
+        message: { type: "wanted", queue: offline, pilots: 0, connected },
       });
     }
   }

@@ -1,6 +1,7 @@
 /** State that is never journaled: sessions, what pilots said last, who waits. Lost with the process, made anew by `hello`. */
 import type { PilotId, QueueName, SubmissionId, TaskId } from "../protocol/ids.ts";
 import type { SubmissionReport } from "../protocol/harvester-messages.ts";
+import type { QueueConfig } from "../protocol/queue.ts";
 import type { GrantedItem } from "../protocol/pilot-messages.ts";
 import type { Capacity, SlotResources } from "../protocol/resources.ts";
 
@@ -43,8 +44,8 @@ export interface LiveHarvester {
   readonly session: SessionId;
   readonly name: string;
   readonly sites: readonly string[];
-  /** Queue to the text of the last `wanted` sent, so that it is sent only when it changes. */
-  readonly wantedSent: Map<QueueName, string>;
+  /** The last `wanted` sent per queue, so that it is sent only when it changes. */
+  readonly wantedSent: Map<QueueName, { readonly signature: string; readonly queue: QueueConfig }>;
 }
 
 export interface LiveQueue {

@@ -136,7 +136,8 @@ export function sendGrant(
     const task = turn.core.tasks.get(item.taskId);
     if (task === undefined || pilot.specsSent.has(task.id)) continue;
     pilot.specsSent.add(task.id);
-    specs.push({ taskId: task.id, spec: task.spec });
+    // A pilot needs no search space, and one of the largest would not fit into a frame.
+    specs.push({ taskId: task.id, spec: { ...task.spec, searchSpace: "" } });
   }
   slot.lastGrant = { requestNo: slot.requestNo, items };
   effect(turn, {

@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import type { ToHarvester } from "../../../protocol/harvester-messages.ts";
+import { QueueConfig } from "../../../protocol/queue.ts";
+import { World } from "../../support/reactor-world.ts";
+
+/** A harvester's session; returns all that the server has sent it. */
+function harvester(world: World): ToHarvester[] {
+  const sent: ToHarvester[] = [];
+  const post = world.post.bind(world);
+  world.post = (item) => {
+    const effects = post(item);
+    for (const effect of effects) if (effect.type === "toHarvester") sent.push(effect.message);
+    return effects;
+  };
+  const hello = { type: "hello" as const, protocol: { min: 1, max: 1 }, harvester: "h", sites: [] };
+  world.post({ type: "harvester", session: "h", message: hello });
+  return sent;
+}
+
+function wanted(sent: readonly ToHarvester[]): number | undefined {
+  const last = sent.findLast((message) => message.type === "wanted");
+  return last?.type === "wanted" ? last.pilots : undefined;
+}
+
+describe("pilots wanted of a harvester", () => {
+  it("are none without work, and as many as searches can use with it, up to maxPilots", () => {
+    const world = new World({ name: "local", limits: { maxPilots: 3 } });
+    const sent = harvester(world);
+    assert.equal(wanted(sent), 0);
+    world.submit({}, { maxPoints: 2, nPointsPerIteration: 2, nParallelEvaluation: 2 });
+    world.tick();
+    assert.equal(wanted(sent), 2);
+    world.submit({}, { maxPoints: 20, nPointsPerIteration: 20, nParallelEvaluation: 20 });
+    world.tick();
+    assert.equal(wanted(sent), 3);
+  });
+
+  it("are told only when they change", () => {
+    const world = new World();
+    const sent = harvester(world);
+    const before = sent.length;
+    world.tick();
+    world.tick();
+    assert.equal(sent.length, before);
+  });
+
+  it("are none for a search that the queue does not fit, and for a queue that is offline", () => {
+    const world = new World({ name: "local", state: "offline" });
+    const sent = harvester(world);
+    world.submit();
+    world.tick();
+    assert.equal(wanted(sent), 0);
+    world.command({ type: "putQueue", config: QueueConfig.parse({ name: "local" }) });
+    world.tick();
+    assert.equal(wanted(sent), 1);
+    const other = new World();
+    const toOther = harvester(other);
+    other.submit({ needs: { cpus: 1, memoryBytes: 1e12, gpus: null } });
+    other.tick();
+    assert.equal(wanted(toOther), 0);
+  });
+
+  it("become none when the queue is removed", () => {
+    const world = new World();
+    const sent = harvester(world);
+    world.submit();
+    world.tick();
+    assert.equal(wanted(sent), 1);
+    world.command({ type: "removeQueue", name: "local" });
+    world.tick();
+    const last = sent.at(-1);
+    assert.ok(last?.type === "wanted" && last.pilots === 0 && last.queue.state === "offline");
+  });
+
+  it("that the batch system has ended hold no lease and no valid secret any more", () => {
+    const world = new World();
+    harvester(world);
+    const pilot = world.pilot();
+    const task = world.submit({}, { maxPoints: 1 });
+    const { submissionId } = pilot;
+    const message = {
+      type: "ended" as const,
+      queue: "local",
+      submissionId,
+      detail: "killed by the batch system",
+    };
+    world.post({ type: "harvester", session: "h", message });
+    assert.deepEqual([task.counts.ready, task.interruptions], [1, 1]);
+    const exchange = { type: "exchangeBootSecret", instance: "other", newPilotId: "p" } as const;
+    assert.throws(() => world.command({ ...exchange, sha256: submissionId.padEnd(64, "0") }), {
+      code: "E_UNAUTHENTICATED",
+    });
+  });
+});
+
+describe("a grant", () => {
+  it("carries the task's specification once per session, without its search space", () => {
+    const world = new World();
+    const pilot = world.pilot();
+    world.submit({}, { maxPoints: 2, nPointsPerIteration: 2 });
+    assert.equal(pilot.last("grant")?.specs[0]?.spec.searchSpace, "");
+    pilot.loss(1);
+    assert.deepEqual(pilot.last("grant")?.specs, []);
+  });
+});
