@@ -12,8 +12,10 @@ export async function answeringServer(request: {
   readonly data: string;
   readonly clock: Clock;
   readonly deadlineMs: number;
+  /** Ends the waiting: nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
 }): Promise<string> {
-  const { data, clock, deadlineMs } = request;
+  const { data, clock, deadlineMs, signal } = request;
   let last: unknown = null;
   while (clock.monotonicMs() < deadlineMs) {
     const access = readAccess(data);
@@ -26,7 +28,7 @@ export async function answeringServer(request: {
         last = error;
       }
     }
-    await clock.sleep(INTERVAL_MS);
+    await clock.sleep(INTERVAL_MS, signal);
   }
   throw new HyperpilotError(
     {

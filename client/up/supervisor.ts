@@ -25,6 +25,8 @@ export interface ProgramToSupervise {
 export interface Supervised {
   /** Rejects when the program is given up; never resolves. */
   readonly failed: Promise<never>;
+  /** The program works: from now on it is started again when it ends. Before, its end means that it cannot work. */
+  noteStarted(): void;
   /** Words for the next start. */
   setArgs(argv: readonly string[]): void;
   /** Ends the program and waits for it. */
@@ -45,6 +47,7 @@ class Supervisor implements Supervised {
   private child: ChildProcess | null = null;
   private restart: Timer | null = null;
   private quickEnds = 0;
+  private hasStarted = false;
   private isEnding = false;
 
   constructor(program: ProgramToSupervise) {
@@ -57,6 +60,10 @@ class Supervisor implements Supervised {
     // Whoever waits hears of it; nobody has to.
     this.failed.catch(() => undefined);
     this.start();
+  }
+
+  noteStarted(): void {
+    this.hasStarted = true;
   }
 
   setArgs(argv: readonly string[]): void {
@@ -107,7 +114,7 @@ class Supervisor implements Supervised {
       this.backoff.reset();
     }
     this.quickEnds += 1;
-    if (this.quickEnds >= QUICK_ENDS_MAX) {
+    if (!this.hasStarted || this.quickEnds >= QUICK_ENDS_MAX) {
       this.fail(
         new HyperpilotError({
           code: "E_INTERNAL",

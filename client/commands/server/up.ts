@@ -19,12 +19,17 @@ export const run: Run = async ({ options, context }) => {
   mkdirSync(logDirectory(data), { recursive: true, mode: 0o700 });
   const unlock = lockDataDirectory(data);
   const running: Supervised[] = [];
+  const ending = new AbortController();
   try {
-    await Promise.race([start({ options, context, data, running }), signalled()]);
+    await Promise.race([
+      start({ options, context, data, running, signal: ending.signal }),
+      signalled(),
+    ]);
     if (running.length === 2)
       await Promise.race([signalled(), ...running.map((one) => one.failed)]);
     return EXIT.success;
   } finally {
+    ending.abort(new Error("up is ending"));
     if (running.length > 0) context.output.talk("Ending pilots, harvester and server ...");
     // The server last: pilots still hand in what they have.
     for (const one of running.reverse()) await one.end();
@@ -36,9 +41,11 @@ interface Start extends Pick<Invocation, "options" | "context"> {
   readonly data: string;
   /** Programs are noted as soon as they are started. */
   readonly running: Supervised[];
+  /** Aborted when the end has begun. */
+  readonly signal: AbortSignal;
 }
 
-async function start({ options, context, data, running }: Start): Promise<void> {
+async function start({ options, context, data, running, signal }: Start): Promise<void> {
   const { output, clock, selfArgv } = context;
   const program = (name: string, args: readonly string[], endMs: number): Supervised => {
     const supervised = superviseProgram({
@@ -58,7 +65,12 @@ async function start({ options, context, data, running }: Start): Promise<void> 
   const port = countOption(options, "port", 0);
   const server = program("server", serverArgs(options, port), SERVER_END_MS);
   const deadlineMs = clock.monotonicMs() + START_MS_MAX;
-  const url = await Promise.race([answeringServer({ data, clock, deadlineMs }), server.failed]);
+  const answer = answeringServer({ data, clock, deadlineMs, signal });
+  // Whoever loses the race is not heard.
+  answer.catch(() => undefined);
+  const url = await Promise.race([answer, server.failed]);
+  if (signal.aborted) return;
+  server.noteStarted();
   // A server that starts again must be found where it was.
   if (port === 0)
     server.setArgs([
@@ -69,7 +81,7 @@ async function start({ options, context, data, running }: Start): Promise<void> 
       "--endWithParent",
       ...serverArgs(options, Number(new URL(url).port)),
     ]);
-  program("harvester", ["--stopPilots"], HARVESTER_END_MS);
+  program("harvester", ["--stopPilots"], HARVESTER_END_MS).noteStarted();
   tellReady(context, url, data);
 }
 

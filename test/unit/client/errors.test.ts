@@ -58,7 +58,7 @@ describe("errors", () => {
       why: "b\u001b]0;x\u0007",
       remedy: "c\u202e",
     });
-    // eslint-disable-next-line no-control-regex
+
     assert.doesNotMatch(errorLines(hostile, plain), /[\u001b\u0007\u202e]/);
   });
 

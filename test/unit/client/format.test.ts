@@ -60,7 +60,7 @@ describe("texts for people", () => {
     const hostile =
       "a\u001b]0;title\u0007\u001b[2Jb\u009b31mc\u202egnp.exe\u2066\u200bd\r\n\te\ud800";
     const shown = neutralise(hostile);
-    // eslint-disable-next-line no-control-regex
+
     assert.doesNotMatch(
       shown,
       /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069]/,

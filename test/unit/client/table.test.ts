@@ -61,10 +61,10 @@ describe("tables", () => {
               const lines = out.trimEnd().split("\n");
               assert.equal(lines.length, isTTY ? 3 : 2);
               if (!isTTY) return;
-              // eslint-disable-next-line no-control-regex
+
               for (const line of lines)
                 assert.ok(displayWidth(line.replace(/\u001b\[\d+m/g, "")) <= columns, line);
-              // eslint-disable-next-line no-control-regex
+
               if (LANG === "C") assert.doesNotMatch(out, /[^\u0000-\u007f]/);
             });
           }
@@ -86,8 +86,7 @@ describe("tables", () => {
       .split("\n")
       .map((line) => line.split("\t"));
     assert.deepEqual(rows[0], ["1", "short", "0.123456"]);
-    assert.equal(rows[1]?.length, 3);
-    assert.equal(rows[1]?.[1], `✓ ${"long ".repeat(30)}\\x1b[31m\\ttab`);
+    assert.deepEqual(rows[1], ["200", `✓ ${"long ".repeat(30)}\\x1b[31m\\ttab`, "7"]);
   });
 
   it("FORCE_COLOR paints a pipe, NO_COLOR wins over it", () => {
