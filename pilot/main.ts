@@ -30,9 +30,11 @@ import { findGpus } from "./gpus.ts";
 import { createPayloadRunner } from "./payload.ts";
 import { type Environment, hostSources, probe } from "./probe.ts";
 import { type PilotProgram, createPilotProgram } from "./program.ts";
+import { createApptainer } from "./runtime/apptainer.ts";
 import { createBubblewrap } from "./runtime/bubblewrap.ts";
-import { chooseRuntime } from "./runtime/ladder.ts";
+import { runtimeNames, workingRuntimes } from "./runtime/ladder.ts";
 import { createNone } from "./runtime/none.ts";
+import type { Runtime } from "./runtime/runtime.ts";
 import { type ServerApi, createServerApi } from "./server-api.ts";
 import { cutSlots } from "./slots.ts";
 import { createSpawner } from "./spawner.ts";
@@ -95,17 +97,16 @@ export async function runPilot(options: PilotOptions): Promise<number> {
 async function startPilot(context: Context): Promise<void> {
   const { boot, environment, clock, log, shutdown, scratch, instance, signal } = context;
   const { queue } = boot;
-  const candidates = [createBubblewrap({ scratchDirectory: scratch }), createNone()];
-  const [gpus, { runtime, tried }] = await Promise.all([
+  const [gpus, { runtimes, tried }] = await Promise.all([
     findGpus(runProgram, environment["CUDA_VISIBLE_DEVICES"]),
-    chooseRuntime(queue.runtime, candidates),
+    workingRuntimes(queue.runtime, runtimeLadder(scratch)),
   ]);
   const capacity = probe({
     ...(await hostSources(scratch)),
     environment,
     wallMs: clock.wallMs(),
     gpus,
-    runtimes: [runtime.name],
+    runtimes: runtimeNames(runtimes),
   });
   const slots = cutSlots(capacity, queue);
   log.info("probed", { capacity, slots: slots.length, tried });
@@ -130,7 +131,7 @@ async function startPilot(context: Context): Promise<void> {
     agent,
     slots,
     spawners,
-    runner: createPayloadRunner({ runtime, clock, scratch, queue }),
+    runner: createPayloadRunner({ runtimes, clock, scratch, queue }),
     stage: createStage({ api, directory: join(scratch, "sandboxes"), clock, random }),
     api,
     onExit: (code, detail) => void shutdown.close(detail, code),
@@ -145,6 +146,16 @@ async function startPilot(context: Context): Promise<void> {
     void shutdown.close(reason, EXIT.success);
   });
   shutdown.onClose("walltime", () => walltime.cancel());
+}
+
+/** Best first; what the queue allows and what works here is chosen among these. */
+function runtimeLadder(scratchDirectory: string): readonly Runtime[] {
+  return [
+    createApptainer({ name: "apptainer", scratchDirectory }),
+    createApptainer({ name: "singularity", scratchDirectory }),
+    createBubblewrap({ scratchDirectory }),
+    createNone(),
+  ];
 }
 
 /** Exchanges the boot secret, again and again while the server cannot be reached. */

@@ -12,6 +12,7 @@ import { type OutputFile, createOutputFile } from "./output-file.ts";
 import { payloadEnvironment } from "./payload-environment.ts";
 import { type Watch, watchPayload } from "./payload-watch.ts";
 import { readOutput } from "./results.ts";
+import { runtimeFor } from "./runtime/ladder.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import type { SpawnEnd, Spawner } from "./spawner.ts";
 import {
@@ -22,7 +23,8 @@ import {
 } from "./workdir.ts";
 
 export interface PayloadRunnerOptions {
-  readonly runtime: Runtime;
+  /** Best first; an image gets the first that can run it. */
+  readonly runtimes: readonly Runtime[];
   readonly clock: Clock;
   /** Private directory of this pilot process on local disk; made when missing. */
   readonly scratch: string;
@@ -146,7 +148,8 @@ class RunningEvaluation {
   }
 
   #start(directories: PayloadDirectories, log: OutputFile): Promise<SpawnEnd> {
-    const { runtime, queue } = this.#options;
+    const { queue } = this.#options;
+    const runtime = this.#runtime();
     const { spec, item, slot, spawner } = this.#request;
     const outside = {
       workDirectory: directories.work,
@@ -172,6 +175,11 @@ class RunningEvaluation {
       outputFile: log.path,
       statusFile: command.reportsStatus ? directories.statusFile : null,
     });
+  }
+
+  /** Errors: E_IMAGE. */
+  #runtime(): Runtime {
+    return runtimeFor(this.#request.spec.evaluation.container, this.#options.runtimes);
   }
 
   #judge(directories: PayloadDirectories, end: SpawnEnd, watch: Watch): Outcome {
@@ -200,7 +208,7 @@ class RunningEvaluation {
     const { exitCode, signal } = end;
     const outputTail = this.#log?.tail(PILOT.inlineLogBytesMax) ?? "";
     const statusText = readStatus(directories.statusFile);
-    const verdict = this.#options.runtime.verdict({ exitCode, outputTail, statusText });
+    const verdict = this.#runtime().verdict({ exitCode, outputTail, statusText });
     if (verdict.type === "runtimeFailed") return interrupted("runtime", verdict.message);
     const name = this.#request.spec.evaluation.output;
     const outcome = readOutput(directories.work, name, { exitCode, signal, outputTail });

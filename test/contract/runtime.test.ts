@@ -14,7 +14,7 @@ import { descendants, isRunning } from "../../pilot/process-tree.ts";
 import { createApptainer } from "../../pilot/runtime/apptainer.ts";
 import { createBubblewrap } from "../../pilot/runtime/bubblewrap.ts";
 import { gpuDevices } from "../../pilot/runtime/gpu-devices.ts";
-import { chooseRuntime } from "../../pilot/runtime/ladder.ts";
+import { runtimeFor, runtimeNames, workingRuntimes } from "../../pilot/runtime/ladder.ts";
 import { createNone } from "../../pilot/runtime/none.ts";
 import type { PayloadRequest, Runtime } from "../../pilot/runtime/runtime.ts";
 import { type Spawner, createSpawner } from "../../pilot/spawner.ts";
@@ -417,35 +417,57 @@ describe("GPU devices of a payload", () => {
 });
 
 describe("Ladder of runtimes", () => {
-  const fake = (name: string, works: boolean): Runtime => ({
+  const fake = (name: string, works: boolean, images: readonly string[] = ["host:"]): Runtime => ({
     ...createNone(),
     name,
+    supports: (image) => images.includes(image),
     selfTest: () =>
       Promise.resolve(works ? { works, version: "1" } : { works, reason: `${name} is broken` }),
   });
+  const names = (runtimes: readonly Runtime[]) => runtimes.map((runtime) => runtime.name);
 
-  it("takes the first that works and tells why the others were passed over", async () => {
-    const choice = await chooseRuntime("auto", [
-      fake("apptainer", false),
+  it("takes all that work, in order, and tells why the others were passed over", async () => {
+    const choice = await workingRuntimes("auto", [
+      fake("apptainer", true),
+      fake("singularity", false),
       fake("bubblewrap", true),
       fake("none", true),
     ]);
-    assert.equal(choice.runtime.name, "bubblewrap");
-    assert.deepEqual(choice.tried, [{ name: "apptainer", reason: "apptainer is broken" }]);
+    assert.deepEqual(names(choice.runtimes), ["apptainer", "bubblewrap"]);
+    assert.deepEqual(choice.tried, [{ name: "singularity", reason: "singularity is broken" }]);
   });
 
   it("never runs payloads uncontained unless the operator wrote none", async () => {
     const candidates = [fake("bubblewrap", false), fake("none", true)];
-    await assert.rejects(chooseRuntime("auto", candidates), {
+    await assert.rejects(workingRuntimes("auto", candidates), {
       code: "E_RUNTIME_MISSING",
       why: "bubblewrap: bubblewrap is broken",
     });
-    assert.equal((await chooseRuntime("none", candidates)).runtime.name, "none");
+    assert.deepEqual(names((await workingRuntimes("none", candidates)).runtimes), ["none"]);
   });
 
   it("takes no other runtime than the one that the queue names", async () => {
-    await assert.rejects(chooseRuntime("apptainer", [fake("bubblewrap", true)]), {
+    const candidates = [fake("apptainer", true), fake("bubblewrap", true)];
+    const { runtimes } = await workingRuntimes("bubblewrap", candidates);
+    assert.deepEqual(names(runtimes), ["bubblewrap"]);
+    await assert.rejects(workingRuntimes("apptainer", candidates.slice(1)), {
       code: "E_RUNTIME_MISSING",
     });
+  });
+
+  it("gives an image to the first that can run it", () => {
+    const runtimes = [fake("apptainer", true, ["/i"]), fake("bubblewrap", true, ["host:", "/i"])];
+    assert.equal(runtimeFor("/i", runtimes).name, "apptainer");
+    assert.equal(runtimeFor("host:", runtimes).name, "bubblewrap");
+    assert.throws(() => runtimeFor("docker://debian", runtimes), {
+      code: "E_IMAGE",
+      why: /apptainer, bubblewrap/,
+    });
+  });
+
+  it("names the one for host: images first", () => {
+    const runtimes = [fake("apptainer", true, ["/i"]), fake("bubblewrap", true, ["host:", "/i"])];
+    assert.deepEqual(runtimeNames(runtimes), ["bubblewrap", "apptainer"]);
+    assert.deepEqual(runtimeNames(runtimes.slice(0, 1)), ["apptainer"]);
   });
 });

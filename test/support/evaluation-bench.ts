@@ -46,7 +46,7 @@ export function evaluationBench(options: BenchOptions = {}): EvaluationBench {
     options.runtime ?? ((scratchDirectory) => createBubblewrap({ scratchDirectory }));
   const spawner = createSpawner({ directory: join(scratch, "scripts"), clock: systemClock });
   const runner: PayloadRunner = createPayloadRunner({
-    runtime: makeRuntime(scratch),
+    runtimes: [makeRuntime(scratch)],
     clock: systemClock,
     scratch,
     queue: { environment: {}, readOnlyPaths: options.readOnlyPaths ?? [] },
