@@ -21,6 +21,8 @@ export interface DeploymentOptions {
   /** Parent of all it writes. */
   readonly directory: string;
   readonly serverArguments?: readonly string[];
+  /** Added to the environment of server and harvester. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export class Deployment {
@@ -67,7 +69,11 @@ export class Deployment {
   private run(args: readonly string[]): ChildProcess {
     const child = spawn(process.execPath, [PROGRAM, ...args], {
       stdio: ["ignore", "ignore", "pipe"],
-      env: { ...process.env, HYPERPILOT_SCRATCH: this.options.directory },
+      env: {
+        ...process.env,
+        HYPERPILOT_SCRATCH: this.options.directory,
+        ...this.options.environment,
+      },
     });
     child.stderr.on("data", (chunk: Buffer) => {
       this.errors.push(chunk.toString());

@@ -5,7 +5,11 @@ import { join } from "node:path";
 import { descendants, isRunning } from "../../pilot/process-tree.ts";
 import { createApptainer } from "../../pilot/runtime/apptainer.ts";
 import { PILOT } from "../../protocol/limits.ts";
+import { TaskSpecification } from "../../protocol/task.ts";
+import { Deployment, LOSS_IS_X } from "../support/deployment.ts";
 import { type EvaluationBench, type Trial, evaluationBench } from "../support/evaluation-bench.ts";
+import { requireTool } from "../support/requires.ts";
+import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary-directory.ts";
 import { requireTestbed, testbed } from "../support/testbed.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
@@ -167,3 +171,52 @@ for (const { form, container } of IMAGES)
       assert.equal(failed.outcome.exitCode, 3);
     });
   });
+
+describe("A search with images", function () {
+  this.timeout(60_000);
+  let directory: TemporaryDirectory;
+  let deployment: Deployment;
+
+  before(function () {
+    requireTestbed(this);
+    requireTool(this, "bwrap");
+  });
+  beforeEach(async () => {
+    directory = temporaryDirectory();
+    deployment = new Deployment({
+      directory: directory.path,
+      serverArguments: ["--local-queue", "--readOnlyPath", testbed.directory],
+      environment: { PATH: `${testbed.programs}:${process.env["PATH"] ?? ""}` },
+    });
+    await deployment.start();
+  });
+  afterEach(async () => {
+    await deployment.stop();
+    await directory.remove();
+  });
+
+  it("runs each task in the runtime that its image needs, on one pilot", async () => {
+    const inSif = `test -f /marker && [ "$PWD" = /srv/workDir ] && ${LOSS_IS_X}`;
+    const sif = await deployment.submit(
+      { evaluation: evaluation(testbed.sifFile, inSif) },
+      { maxPoints: 4 },
+    );
+    const onHost = await deployment.submit(
+      { evaluation: evaluation("host:", `! test -e /marker && ${LOSS_IS_X}`) },
+      { maxPoints: 4 },
+    );
+    for (const taskId of [sif, onHost]) {
+      const task = await deployment.untilEnded(taskId);
+      assert.deepEqual([task.state, task.points.done], ["finished", 4], JSON.stringify(task));
+    }
+    const { items } = await deployment.request<{ items: { capacity: { runtimes: string[] } }[] }>(
+      "GET",
+      "/pilots",
+    );
+    assert.deepEqual(items[0]?.capacity.runtimes, ["bubblewrap", "apptainer", "singularity"]);
+  });
+});
+
+function evaluation(container: string, exec: string) {
+  return TaskSpecification.shape.evaluation.parse({ container, exec });
+}
