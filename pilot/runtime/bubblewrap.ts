@@ -1,18 +1,20 @@
 /** Payloads in bubblewrap: an unprivileged sandbox that needs nothing but user namespaces. */
-import { execFile } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { HyperpilotError, errorText } from "../../protocol/errors.ts";
-import { PILOT } from "../../protocol/limits.ts";
+import { HyperpilotError } from "../../protocol/errors.ts";
 import { findProgram } from "./find-program.ts";
 import { gpuDevices } from "./gpu-devices.ts";
 import { type HostSystem, readHostSystem } from "./host-system.ts";
 import { imageDirectory } from "./image-directory.ts";
-import type { CommandEnd, PayloadCommand, PayloadRequest, Runtime } from "./runtime.ts";
+import {
+  type CommandEnd,
+  type PayloadCommand,
+  type PayloadRequest,
+  type Runtime,
+  WORK_DIRECTORY_INSIDE,
+} from "./runtime.ts";
+import { runSelfTest } from "./self-test.ts";
 
-/** Where every container runtime binds the work directory. */
-export const WORK_DIRECTORY_INSIDE = "/srv/workDir";
 const REMEDY =
   "install bubblewrap (Debian: apt-get install bubblewrap) and allow user namespaces (user.max_user_namespaces above 0)";
 
@@ -75,7 +77,14 @@ export function createBubblewrap(options: BubblewrapOptions): Runtime {
     selfTest: async () => {
       if (program === null)
         return { works: false, reason: `bwrap is not in PATH; to use it, ${REMEDY}` };
-      return runSelfTest(program, options.scratchDirectory, command);
+      return runSelfTest({
+        name: "bubblewrap",
+        program,
+        remedy: REMEDY,
+        scratchDirectory: options.scratchDirectory,
+        command: (request) => command({ ...request, image: "host:" }),
+        verdict,
+      });
     },
   };
 }
@@ -169,51 +178,4 @@ function verdict(end: CommandEnd): ReturnType<Runtime["verdict"]> {
     type: "runtimeFailed",
     message: `bubblewrap did not start the payload (exit code ${end.exitCode}): ${said}`,
   };
-}
-
-const SELF_TEST_EXEC = [
-  'test "$(pwd)" = /srv/workDir',
-  "touch written",
-  "! touch /usr/hyperpilot-self-test 2>/dev/null",
-  "while read -r name value; do case $name in CapEff:) echo capabilities=$value;; esac; done </proc/self/status",
-].join(" && ");
-
-async function runSelfTest(
-  program: string,
-  scratchDirectory: string,
-  command: Runtime["command"],
-): ReturnType<Runtime["selfTest"]> {
-  const directory = mkdtempSync(join(scratchDirectory, "self-test-"));
-  const run = promisify(execFile);
-  const limits = { timeout: PILOT.runtimeProbeTimeoutMs, maxBuffer: PILOT.inlineLogBytesMax };
-  try {
-    const work = join(directory, "work");
-    const temporary = join(directory, "tmp");
-    mkdirSync(work);
-    mkdirSync(temporary);
-    const version = (await run(program, ["--version"], limits)).stdout.trim();
-    const built = command({
-      image: "host:",
-      workDirectory: work,
-      temporaryDirectory: temporary,
-      exec: SELF_TEST_EXEC,
-      environment: { PATH: "/usr/bin:/bin" },
-      readOnlyPaths: [],
-      gpus: [],
-    });
-    // Descriptor 3 is a file for the spawner; execFile has only three, so the shell gives it one.
-    const wrapped = ["-c", 'exec "$@" 3>"$0"', join(directory, "status"), ...built.argv];
-    const { stdout } = await run("/bin/sh", wrapped, { ...limits, env: { ...built.environment } });
-    readFileSync(join(work, "written"));
-    if (!/^capabilities=0+$/m.test(stdout))
-      return { works: false, reason: `bubblewrap leaves capabilities: ${stdout.trim()}` };
-    return { works: true, version: version.replace(/^bubblewrap /, "") };
-  } catch (error) {
-    return {
-      works: false,
-      reason: `bubblewrap failed its self-test: ${errorText(error)}; ${REMEDY}`,
-    };
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
 }

@@ -7,19 +7,33 @@ import type { PayloadRequest } from "./runtime.ts";
 const PUBLIC_PATHS = ["/usr", "/opt", "/cvmfs"] as const;
 
 /**
- * The real path of a sandbox directory. A task's user names the image, so "/" or a home directory as "image" would show the
- * node's files to the payload: only what the operator lets payloads read is taken. Errors: E_IMAGE.
+ * The real path of a sandbox directory or SIF file. A task's user names the image, so "/" or a home directory as "image"
+ * would show the node's files to the payload: only what the operator lets payloads read is taken. Errors: E_IMAGE.
  */
-export function imageDirectory(request: PayloadRequest): string {
+export function permittedImage(request: PayloadRequest): string {
   const { image } = request;
-  const root = realDirectory(image);
+  const path = realPath(image);
   const allowed = [...PUBLIC_PATHS, ...request.readOnlyPaths];
-  if (!allowed.some((path) => isWithin(root, path)))
+  if (!allowed.some((directory) => isWithin(path, directory)))
     throw new HyperpilotError({
       code: "E_IMAGE",
-      message: `image directory ${image} may not be used on this queue`,
+      message: `image ${image} may not be used on this queue`,
       why: "it lies outside the paths that the queue lets payloads read",
       remedy: "ask the queue's operator to add it to readOnlyPaths",
+    });
+  return path;
+}
+
+/** The real path of a sandbox directory that bubblewrap can run as it is. Errors: E_IMAGE. */
+export function imageDirectory(request: PayloadRequest): string {
+  const { image } = request;
+  const root = permittedImage(request);
+  if (!statSync(root).isDirectory())
+    throw new HyperpilotError({
+      code: "E_IMAGE",
+      message: `image ${image} is not a directory`,
+      why: "bubblewrap runs sandbox directories and host:, not SIF files",
+      remedy: "use a sandbox directory, or a queue with apptainer",
     });
   for (const needed of ["srv/workDir", "tmp", "var/tmp", "proc", "dev"]) {
     if (statSync(join(root, needed), { throwIfNoEntry: false })?.isDirectory() !== true)
@@ -39,27 +53,20 @@ export function imageDirectory(request: PayloadRequest): string {
   return root;
 }
 
-function realDirectory(image: string): string {
+function realPath(image: string): string {
   try {
-    const root = realpathSync(image);
-    if (statSync(root).isDirectory()) return root;
+    return realpathSync(image);
   } catch (error) {
     throw new HyperpilotError(
       {
         code: "E_IMAGE",
-        message: `image directory ${image} cannot be read on this node`,
+        message: `image ${image} cannot be read on this node`,
         why: errorText(error),
-        remedy: "name a directory that exists on the queue's nodes",
+        remedy: "name a file or directory that exists on the queue's nodes",
       },
       error,
     );
   }
-  throw new HyperpilotError({
-    code: "E_IMAGE",
-    message: `image ${image} is not a directory`,
-    why: "bubblewrap runs sandbox directories and host:, not SIF files",
-    remedy: "use a sandbox directory, or a queue with apptainer",
-  });
 }
 
 function isWithin(path: string, directory: string): boolean {

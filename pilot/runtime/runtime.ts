@@ -1,6 +1,9 @@
 /** The Runtime port: one way of running a payload in a sandbox. */
 import type { Gpu } from "../../protocol/resources.ts";
 
+/** Where every container runtime binds the work directory. */
+export const WORK_DIRECTORY_INSIDE = "/srv/workDir";
+
 /** What to run, and what it may see. All paths are absolute paths of the node. */
 export interface PayloadRequest {
   /** `host:`, `docker://...`, a SIF file or a sandbox directory. */
@@ -46,13 +49,14 @@ export interface PayloadPaths {
 export type RuntimeVerdict =
   { readonly type: "payload" } | { readonly type: "runtimeFailed"; readonly message: string };
 
+export type SelfTestResult =
+  | { readonly works: true; readonly version: string }
+  | { readonly works: false; readonly reason: string };
+
 export interface Runtime {
   readonly name: string;
   /** Runs a trivial payload for real; the text says what is missing when it does not work. Never throws. */
-  selfTest(): Promise<
-    | { readonly works: true; readonly version: string }
-    | { readonly works: false; readonly reason: string }
-  >;
+  selfTest(): Promise<SelfTestResult>;
   /** Whether this runtime can run images of this form. */
   supports(image: string): boolean;
   /** Errors: E_IMAGE (form not supported here), E_RUNTIME. Makes no process. */

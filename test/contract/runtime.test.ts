@@ -1,8 +1,17 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../common/clock.ts";
 import { createOutputFile } from "../../pilot/output-file.ts";
+import { descendants, isRunning } from "../../pilot/process-tree.ts";
+import { createApptainer } from "../../pilot/runtime/apptainer.ts";
 import { createBubblewrap } from "../../pilot/runtime/bubblewrap.ts";
 import { gpuDevices } from "../../pilot/runtime/gpu-devices.ts";
 import { chooseRuntime } from "../../pilot/runtime/ladder.ts";
@@ -10,21 +19,45 @@ import { createNone } from "../../pilot/runtime/none.ts";
 import type { PayloadRequest, Runtime } from "../../pilot/runtime/runtime.ts";
 import { type Spawner, createSpawner } from "../../pilot/spawner.ts";
 import { requireTool } from "../support/requires.ts";
+import { requireTestbed, testbed } from "../support/testbed.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary-directory.ts";
+import { waitUntil } from "../support/wait-until.ts";
 
 interface Driver {
   readonly name: string;
-  readonly program: string;
+  readonly image: string;
+  /** Skips the suite where the machine lacks the real program or image. */
+  require(context: Mocha.Context): void;
   create(scratchDirectory: string): Runtime;
 }
 
+const apptainer = (name: "apptainer" | "singularity", image: string): Driver => ({
+  name: `${name}, ${image.endsWith(".sif") ? "SIF file" : "sandbox directory"}`,
+  image,
+  require: (context) => requireTestbed(context),
+  create: (scratchDirectory) => createApptainer({ name, scratchDirectory, program: testbed[name] }),
+});
+
 const DRIVERS: readonly Driver[] = [
+  apptainer("apptainer", testbed.sifFile),
+  apptainer("apptainer", testbed.imageDirectory),
+  apptainer("singularity", testbed.sifFile),
   {
-    name: "bubblewrap",
-    program: "bwrap",
+    name: "bubblewrap, host:",
+    image: "host:",
+    require: (context) => requireTool(context, "bwrap"),
     create: (scratchDirectory) => createBubblewrap({ scratchDirectory }),
   },
-  { name: "none", program: "sh", create: () => createNone() },
+  {
+    name: "bubblewrap, sandbox directory",
+    image: testbed.imageDirectory,
+    require: (context) => {
+      requireTool(context, "bwrap");
+      requireTestbed(context);
+    },
+    create: (scratchDirectory) => createBubblewrap({ scratchDirectory }),
+  },
+  { name: "none", image: "host:", require: () => undefined, create: () => createNone() },
 ];
 
 let directory: TemporaryDirectory;
@@ -60,7 +93,7 @@ for (const driver of DRIVERS) {
     let spawner: Spawner;
 
     before(function () {
-      requireTool(this, driver.program);
+      driver.require(this);
     });
     beforeEach(() => {
       runtime = driver.create(directory.path);
@@ -69,6 +102,10 @@ for (const driver of DRIVERS) {
     afterEach(async () => {
       await spawner.close();
     });
+
+    function requestFor(exec: string, more: Partial<PayloadRequest> = {}): PayloadRequest {
+      return requestOf(exec, { image: driver.image, readOnlyPaths: [testbed.directory], ...more });
+    }
 
     async function run(request: PayloadRequest) {
       const command = runtime.command(request);
@@ -94,9 +131,9 @@ for (const driver of DRIVERS) {
 
     it("runs the command in the work directory, with the given environment and its exit code", async () => {
       const { exitCode, text, verdict } = await run(
-        requestOf('echo "$GREETING"; pwd; echo kept >kept; exit 9'),
+        requestFor('echo "$GREETING"; pwd; echo kept >kept; exit 9'),
       );
-      const request = requestOf("");
+      const request = requestFor("");
       const inside = runtime.pathsInside(request).workDirectory;
       assert.equal(text, `hello 'you'\n${inside}\n`);
       assert.equal(exitCode, 9);
@@ -106,32 +143,74 @@ for (const driver of DRIVERS) {
 
     it("hands the user's text to the inner shell as one last argument, and reads it nowhere else", () => {
       const exec = "; touch /tmp/pwned; $(id) `id` --help\n-x 'a' \"b\"";
-      const { argv } = runtime.command(requestOf(exec));
+      const { argv } = runtime.command(requestFor(exec));
       assert.deepEqual(argv.slice(-3), ["/bin/sh", "-c", exec]);
       assert.equal(argv.slice(0, -1).join("\n").includes("pwned"), false);
     });
 
     it("keeps values of the environment out of the argument list, which every user can read", () => {
-      const request = requestOf("true", { environment: { PROXY: "http://user:canary@proxy" } });
+      const request = requestFor("true", { environment: { PROXY: "http://user:canary@proxy" } });
       assert.equal(runtime.command(request).argv.join("\n").includes("canary"), false);
     });
 
     it("tells the signal that ended the payload", async () => {
-      const { signal, verdict } = await run(requestOf("kill -SEGV $$"));
+      const { signal, verdict } = await run(requestFor("kill -SEGV $$"));
       assert.equal(signal, "SIGSEGV");
       assert.deepEqual(verdict, { type: "payload" });
     });
 
     it("takes an exit code of 1 and the runtime's own words for the payload's when it had started", async () => {
       const { verdict } = await run(
-        requestOf("echo 'bwrap: Creating new namespace failed'; exit 1"),
+        requestFor("echo 'bwrap: Creating new namespace failed'; exit 1"),
       );
       assert.deepEqual(verdict, { type: "payload" });
     });
 
+    it("takes exit code 255 with a FATAL line for the payload's when it had started", async () => {
+      const { exitCode, verdict } = await run(requestFor("echo 'FATAL:   no image'; exit 255"));
+      assert.equal(exitCode, 255);
+      assert.deepEqual(verdict, { type: "payload" });
+    });
+
+    it("gives the payload no descriptor besides the three that every program has", async () => {
+      const { text } = await run(requestFor("(echo forged >&3) 2>/dev/null || echo closed"));
+      assert.equal(text, "closed\n");
+    });
+
+    it("hands every character of a value on, and leaves PATH ending in the current directory", async () => {
+      const value = "a 'b' \"c\" $HOME $(id) `id` \\ \n#é;";
+      const { text } = await run(
+        requestFor('printf %s "$VALUE"; case $PATH in *:.) echo .;; esac', {
+          environment: { PATH: "/usr/bin:/bin:.", VALUE: value },
+        }),
+      );
+      assert.equal(text, `${value}.\n`);
+    });
+
+    it("ends every process of the payload, whatever it did to stay", async () => {
+      const request = requestFor(
+        "setsid sh -c 'trap \"\" TERM; while :; do sleep 1; done' & trap '' TERM; echo >ready; while :; do sleep 1; done",
+      );
+      const running = run(request);
+      await waitUntil("the payload is ready", () =>
+        existsSync(join(request.workDirectory, "ready")),
+      );
+      const pids = descendants(spawner.pid!);
+      assert.ok(pids.length >= 2);
+      await spawner.kill("SIGKILL");
+      assert.equal((await running).signal, "SIGKILL");
+      assert.deepEqual(
+        pids.filter((pid) => isRunning(pid)),
+        [],
+      );
+    });
+
     it("refuses an image form that it cannot run", () => {
       assert.equal(runtime.supports("docker://debian"), false);
-      assert.equal(runtime.supports("host:"), true);
+      assert.equal(runtime.supports(driver.image), true);
+      assert.throws(() => runtime.command(requestFor("true", { image: "docker://debian" })), {
+        code: "E_IMAGE",
+      });
     });
   });
 }
@@ -226,6 +305,76 @@ describe("Runtime: bubblewrap, its own ways", () => {
     mkdirSync(image);
     const request = requestOf("true", { image, readOnlyPaths: [directory.path] });
     assert.throws(() => runtime.command(request), /no directory \/srv\/workDir/);
+  });
+});
+
+describe("Runtime: apptainer, its own ways", () => {
+  const ofProgram = (program: string) =>
+    createApptainer({ name: "apptainer", scratchDirectory: directory.path, program });
+
+  function sifRequest(more: Partial<PayloadRequest> = {}): PayloadRequest {
+    const image = join(directory.path, "train.sif");
+    writeFileSync(image, "");
+    return requestOf("./train.sh", { image, readOnlyPaths: [directory.path], ...more });
+  }
+
+  it("isolates all, binds the work directory and private temporary directories, nothing else", () => {
+    const request = sifRequest();
+    const { argv } = ofProgram("/usr/bin/apptainer").command(request);
+    const image = argv.indexOf(request.image);
+    assert.deepEqual(argv.slice(0, image + 1), [
+      ...["/usr/bin/apptainer", "--quiet", "exec"],
+      ...(process.getuid?.() === 0 ? ["--no-privs"] : []),
+      ...["--containall", "--no-home", "--cleanenv", "--pwd", "/srv/workDir"],
+      ...["--bind", `${request.workDirectory}:/srv/workDir`],
+      ...["--bind", `${request.temporaryDirectory}:/tmp`],
+      ...["--bind", `${request.temporaryDirectory}:/var/tmp`],
+      request.image,
+    ]);
+  });
+
+  it("gives the driver's libraries to a slot with GPUs only", () => {
+    const gpus = [{ uuid: "GPU-1", model: "A100", memoryBytes: 1, driver: null }];
+    const runtime = ofProgram("/usr/bin/apptainer");
+    assert.equal(runtime.command(sifRequest({ gpus })).argv.includes("--nv"), true);
+    assert.equal(runtime.command(sifRequest()).argv.includes("--nv"), false);
+  });
+
+  it("hides the payload's PATH from the program, so that it runs nothing of the work directory", () => {
+    const { environment } = ofProgram("/usr/bin/apptainer").command(sifRequest());
+    assert.equal(environment["PATH"]?.split(":").includes("."), false);
+    assert.equal(environment["APPTAINERENV_APPEND_PATH"], "/usr/bin:/bin:.");
+    assert.equal("GREETING" in environment, false);
+  });
+
+  it("refuses images outside of the paths that payloads may read", () => {
+    const runtime = ofProgram("/usr/bin/apptainer");
+    for (const image of ["/", "/etc", "/etc/passwd", "/no/such.sif", "host:"])
+      assert.throws(() => runtime.command(sifRequest({ image })), { code: "E_IMAGE" });
+    assert.throws(() => runtime.command(sifRequest({ readOnlyPaths: [] })), { code: "E_IMAGE" });
+  });
+
+  it("refuses a work directory whose name would add options to the bind", () => {
+    const request = sifRequest({ workDirectory: "/scratch/a:/etc:rw,b" });
+    assert.throws(() => ofProgram("/usr/bin/apptainer").command(request), { code: "E_RUNTIME" });
+  });
+
+  it("says what to install when the program cannot be run", async () => {
+    const result = await ofProgram("/no/apptainer").selfTest();
+    assert.ok(!result.works);
+    assert.match(result.reason, /install apptainer/);
+  });
+
+  it("passes no self-test with a program that does not tell whether the payload began", async () => {
+    const program = join(directory.path, "apptainer");
+    writeFileSync(
+      program,
+      '#!/bin/sh\n[ "$1" = --version ] && echo version 1 && exit\ntouch written; echo capabilities=0\n',
+      { mode: 0o755 },
+    );
+    const result = await ofProgram(program).selfTest();
+    assert.ok(!result.works);
+    assert.match(result.reason, /did not start the payload/);
   });
 });
 

@@ -1,0 +1,24 @@
+import { existsSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+const directory =
+  process.env["HYPERPILOT_TESTBED"] ?? join(homedir(), ".cache", "hyperpilot", "testbed");
+
+/** What `scripts/testbed` has built, or would build. */
+export const testbed = {
+  directory,
+  /** Goes first in the PATH of a pilot that is to find these programs. */
+  programs: join(directory, "bin"),
+  apptainer: join(directory, "bin", "apptainer"),
+  singularity: join(directory, "bin", "singularity"),
+  imageDirectory: join(directory, "images", "payload"),
+  sifFile: join(directory, "images", "payload.sif"),
+} as const;
+
+/** Skips the suite, by name, where the testbed has not been built: it needs root and Debian. */
+export function requireTestbed(context: Mocha.Context): void {
+  if (existsSync(join(directory, "version"))) return;
+  console.log("        skipped: no testbed here (scripts/testbed builds it)");
+  context.skip();
+}
