@@ -44,6 +44,13 @@ export type AgentInput =
       readonly durationSeconds: number;
       readonly log: string;
     }
+  /** `answer` null: it was stopped, or the node is to blame for nothing that a try should pay for. */
+  | {
+      readonly type: "runEnded";
+      readonly lease: HeldLease;
+      readonly answer: { readonly points: string | null; readonly message: string } | null;
+      readonly log: string;
+    }
   /** `walltimeOver`: running payloads had all the time there was, which uses an attempt; else it is an eviction. */
   | {
       readonly type: "stopRequested";
@@ -79,7 +86,7 @@ type Stopping = "discard" | "eviction" | "drain" | "timeout";
 
 interface Unanswered {
   readonly slot: Slot;
-  readonly result: FromPilotOf<"result">;
+  readonly result: FromPilotOf<"result"> | FromPilotOf<"runAnswer">;
 }
 
 export function createAgent(options: AgentOptions, nowMs: number): Agent {
@@ -147,6 +154,8 @@ class PilotAgent implements Agent {
         return this.#onMessage(input.message, nowMs);
       case "payloadEnded":
         return this.#onPayloadEnded(input, nowMs);
+      case "runEnded":
+        return this.#onRunEnded(input, nowMs);
       case "stopRequested":
         return this.#leave("stopped", input.reason, input.walltimeOver ? "timeout" : "eviction");
       case "tick":
@@ -212,6 +221,10 @@ class PilotAgent implements Agent {
     this.#idleSinceMs = nowMs;
     const asking = new Set<Slot>();
     for (const { slot, result } of this.#outbox) {
+      if (result.type === "runAnswer") {
+        this.#send(result);
+        continue;
+      }
       // The result asks for its slot, so that the job goes on; one request per slot is enough.
       const next = slot.running === null && !asking.has(slot) ? this.#nextRequest(slot) : null;
       asking.add(slot);
@@ -307,6 +320,40 @@ class PilotAgent implements Agent {
         { item, epoch, outcome, durationSeconds: ended.durationSeconds, log: ended.log },
         slot,
       );
+    this.#maybeExit();
+  }
+
+  /** A run that was stopped by the server is over; one that was cut short here is given back, which uses none of its tries. */
+  #onRunEnded(ended: Extract<AgentInput, { type: "runEnded" }>, nowMs: number): void {
+    const slot = this.#slots[ended.lease.slot];
+    if (slot?.running == null || !isSame(slot.running, ended.lease.item, ended.lease.epoch)) return;
+    const { item, epoch } = slot.running;
+    const { stopping } = slot;
+    slot.running = null;
+    slot.stopping = null;
+    this.#idleSinceMs = nowMs;
+    if (ended.answer !== null && stopping !== "discard") {
+      const { points, message } = ended.answer;
+      const result = {
+        type: "runAnswer",
+        item,
+        epoch,
+        seq: 1,
+        points,
+        message,
+        log: ended.log,
+      } as const;
+      this.#outbox.push({ slot, result });
+      if (this.#welcomed) this.#send(result);
+    } else if (stopping !== "discard") {
+      this.#send({
+        type: "release",
+        item,
+        epoch,
+        reason: this.#leaving?.detail ?? "the run was cut short",
+      });
+    }
+    this.#request(slot);
     this.#maybeExit();
   }
 

@@ -11,6 +11,7 @@ import { cleanMessage } from "./clean-message.ts";
 import { type OutputFile, createOutputFile } from "./output-file.ts";
 import { payloadEnvironment } from "./payload-environment.ts";
 import { type Watch, watchPayload } from "./payload-watch.ts";
+import type { PayloadExit } from "./output-json.ts";
 import { readOutput } from "./results.ts";
 import { runtimeFor } from "./runtime/ladder.ts";
 import type { Runtime } from "./runtime/runtime.ts";
@@ -45,6 +46,12 @@ export interface EvaluationRequest {
   readonly spawner: Spawner;
   /** Ends the payload at once; the outcome is then null. */
   readonly signal: AbortSignal;
+  /** Reads what the payload has left; by default its output file as an evaluation's. */
+  readonly readOutcome?: (work: string, exit: PayloadExit) => Outcome;
+  /** Added to the payload's environment. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Further paths inside at which the work directory is found. */
+  readonly mounts?: readonly string[];
 }
 
 export interface EvaluationEnd {
@@ -159,12 +166,16 @@ class RunningEvaluation {
       ...outside,
       image: spec.evaluation.container,
       exec: spec.evaluation.exec,
-      environment: payloadEnvironment({
-        item,
-        slot,
-        queue: queue.environment,
-        paths: runtime.pathsInside(outside),
-      }),
+      environment: {
+        ...payloadEnvironment({
+          item,
+          slot,
+          queue: queue.environment,
+          paths: runtime.pathsInside(outside),
+        }),
+        ...this.#request.environment,
+      },
+      mounts: this.#request.mounts ?? [],
       readOnlyPaths: queue.readOnlyPaths,
       gpus: slot.gpus,
     });
@@ -211,7 +222,12 @@ class RunningEvaluation {
     const verdict = this.#runtime().verdict({ exitCode, outputTail, statusText });
     if (verdict.type === "runtimeFailed") return interrupted("runtime", verdict.message);
     const name = this.#request.spec.evaluation.output;
-    const outcome = readOutput(directories.work, name, { exitCode, signal, outputTail });
+    const exit: PayloadExit = { exitCode, signal, outputTail };
+    const { readOutcome } = this.#request;
+    const outcome =
+      readOutcome === undefined
+        ? readOutput(directories.work, name, exit)
+        : readOutcome(directories.work, exit);
     if (outcome.type === "failed" && this.#isDiskFull())
       return interrupted(
         "diskFull",

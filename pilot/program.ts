@@ -14,6 +14,7 @@ import type { EvaluationEnd, PayloadRunner } from "./payload.ts";
 import type { ServerApi } from "./server-api.ts";
 import type { Spawner } from "./spawner.ts";
 import type { Stage } from "./stage.ts";
+import { runSteering } from "./steering-run.ts";
 
 export interface PilotDeps {
   readonly clock: Clock;
@@ -24,7 +25,7 @@ export interface PilotDeps {
   readonly spawners: readonly Spawner[];
   readonly runner: PayloadRunner;
   readonly stage: Stage;
-  readonly api: Pick<ServerApi, "putLog">;
+  readonly api: Pick<ServerApi, "putLog" | "getSteeringInput">;
   /** The pilot has nothing more to do; called once. */
   readonly onExit: (code: ExitCode, detail: string) => void;
 }
@@ -137,7 +138,8 @@ class RunningPilot implements PilotProgram {
       case "send":
         return this.#send(action.messages);
       case "start":
-        void this.#evaluate(action.item, action.spec);
+        if (action.item.item.type === "steering") void this.#steer(action.item, action.spec);
+        else void this.#evaluate(action.item, action.spec);
         return;
       case "stopPayload":
         return this.#running.get(action.slot)?.abort();
@@ -172,6 +174,20 @@ class RunningPilot implements PilotProgram {
     this.#running.delete(slot);
     const lease = { item: item.item, epoch: item.epoch, slot };
     this.#handle({ type: "payloadEnded", lease, outcome, durationSeconds, log: text });
+  }
+
+  async #steer(item: GrantedItem, spec: TaskSpecification): Promise<void> {
+    const { log, runner, api, stage, spawners, slots } = this.#deps;
+    const controller = new AbortController();
+    this.#running.set(item.slot, controller);
+    log.info("started", { item: item.item, slot: item.slot, try: item.attempt });
+    const node = { runner, api, stage, spawner: spawners[item.slot], slot: slots[item.slot] };
+    const end = await runSteering(node, { item, spec, signal: controller.signal });
+    if (end.leftover !== null) log.warn("leftover", { error: end.leftover });
+    log.info("ended", { item: item.item, slot: item.slot, answered: end.answer !== null });
+    this.#running.delete(item.slot);
+    const lease = { item: item.item, epoch: item.epoch, slot: item.slot };
+    this.#handle({ type: "runEnded", lease, answer: end.answer, log: end.log });
   }
 
   async #run(

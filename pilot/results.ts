@@ -31,6 +31,16 @@ function outcomeOfExit(exit: PayloadExit): Outcome {
   return missingOutput(null, exit);
 }
 
+/** Text of a file that a payload was to write, or what is wrong with it. */
+export function readTextFile(
+  work: string,
+  name: string,
+): { readonly text: string } | { readonly problem: string } {
+  const found = readBounded(work, name);
+  if (found.type === "text") return { text: found.text };
+  return { problem: found.type === "missing" ? "was not written" : found.problem };
+}
+
 type Found =
   | { readonly type: "text"; readonly text: string }
   | { readonly type: "missing" }

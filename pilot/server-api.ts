@@ -24,6 +24,8 @@ export interface ServerApi {
   ): Promise<PilotSessionAnswer>;
   /** Writes the tarball to a file; its checksum is for the caller to look at. */
   getSandbox(sha256: string, call: LeaseCall): Promise<void>;
+  /** Text of %IN, for the lease of a steering run. */
+  getSteeringInput(token: string, signal: AbortSignal): Promise<string>;
   putLog(item: GrantedItem, file: string, signal: AbortSignal): Promise<void>;
 }
 
@@ -82,6 +84,11 @@ export function createServerApi(address: ServerAddress): ServerApi {
       } catch (error) {
         throw error instanceof HyperpilotError ? error : unreachable(address, error);
       }
+    },
+    getSteeringInput: async (token, signal) => {
+      const path = "/leases/steering-input";
+      const response = await exchange(address, { method: "GET", path, token, signal });
+      return textOf(response, PILOT.steeringInputBytesMax);
     },
     putLog: async (granted, file, signal) => {
       const { item, epoch, token } = granted;
@@ -157,12 +164,12 @@ function open(
   });
 }
 
-async function textOf(response: IncomingMessage): Promise<string> {
+async function textOf(response: IncomingMessage, bytesMax = ANSWER_BYTES_MAX): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of response as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > ANSWER_BYTES_MAX) break;
+    if (bytes > bytesMax) break;
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");

@@ -96,6 +96,10 @@ export const TASK = {
 export const PILOT = {
   slotsMax: 256,
   outputJsonBytesMax: MIB,
+  /** %IN of a steering run: all points of a search. */
+  steeringInputBytesMax: 256 * MIB,
+  /** Text of %OUT that travels in one message. */
+  steeringOutputBytesMax: MIB / 2,
   messageBytesMax: 4 * KIB,
   logHeadBytesMax: 10 * MIB,
   /** A little less than the server takes, for the line that stands between head and tail. */

@@ -144,6 +144,8 @@ const GrantedItem = z.object({
   seed: counter,
   /** Bearer token for the files of this lease only. */
   token: z.string().max(512),
+  /** For steering items: values of %NUM_POINTS and %MAX_POINTS. */
+  steering: z.object({ numPoints: counter, maxPoints: counter }).optional(),
 });
 export type GrantedItem = z.infer<typeof GrantedItem>;
 

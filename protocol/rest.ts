@@ -361,6 +361,12 @@ export const ROUTES = {
     summary: "A task's files, for a lease",
     access: "lease",
   },
+  steeringInput: {
+    method: "GET",
+    path: "/leases/steering-input",
+    summary: "The file %IN of a run, for a lease",
+    access: "lease",
+  },
   putLog: {
     method: "PUT",
     path: "/leases/log",

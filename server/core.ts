@@ -67,6 +67,10 @@ export interface OpenRun {
   readonly pending: number;
   readonly generated: number;
   readonly wanted: number;
+  /** Journal sequence of its opening: container runs are served in this order, which is round-robin by task. */
+  readonly openedSeq: number;
+  /** Who executes it; null for built-in steering and while a container's run waits for a central slot. */
+  lease: { readonly pilotId: PilotId; readonly slot: number } | null;
 }
 
 export interface FailureCause {
@@ -148,10 +152,10 @@ export interface Submission {
   pilotId: PilotId | null;
 }
 
-/** A lease on a point as found from its pilot. */
+/** A lease as found from its pilot; `point` null: on the task's open run. */
 export interface LeaseRef {
   readonly task: Task;
-  readonly point: Point;
+  readonly point: Point | null;
 }
 
 export interface Core {

@@ -19,7 +19,7 @@ export interface Logs {
 export function createLogs(directory: string): Logs {
   const folder = (taskId: TaskId): string => join(directory, String(taskId));
   const file = (taskId: TaskId, pointId: PointId): string => {
-    if (!/^\d{1,12}$/.test(pointId)) throw new Error(`not a point id: ${pointId}`);
+    if (!/^(?:run-)?\d{1,12}$/.test(pointId)) throw new Error(`not a point id: ${pointId}`);
     return join(folder(taskId), `${pointId}.log`);
   };
   return {

@@ -1,16 +1,17 @@
 /** Sessions of pilots: hello, beats, releases, goodbyes, silence. */
 import { assertNever } from "../protocol/assert-never.ts";
-import { compareEpochs } from "../protocol/ids.ts";
+import { compareEpochs, type Epoch, type Item } from "../protocol/ids.ts";
 import { WIRE } from "../protocol/limits.ts";
 import type { FromPilot, FromPilotOf, HeldLease } from "../protocol/pilot-messages.ts";
 import type { SlotResources } from "../protocol/resources.ts";
 import { commonVersion, OUR_RANGE } from "../protocol/version.ts";
-import { nodeKey, type Point, type Task } from "./core.ts";
+import { nodeKey, type LeaseRef } from "./core.ts";
 import { CLOSE, type InboxItem } from "./inbox.ts";
 import { setWaiting, type LivePilot } from "./live.ts";
-import { endLease, endLeasesOfPilot } from "./points/leases.ts";
+import { endLease, endLeasesOfPilot, endRunLease } from "./points/leases.ts";
 import { takeRequest } from "./points/requests.ts";
 import { onResult } from "./points/results.ts";
+import { onRunAnswer } from "./tasks/run-answers.ts";
 import { effect, type Turn } from "./turn.ts";
 
 type PilotItem = Extract<InboxItem, { type: "pilot" }>;
@@ -43,13 +44,9 @@ function dispatchMessage(
     case "bye":
       return removePilot(turn, pilot, "bye", message.reason);
     case "runAnswer":
+      return onRunAnswer(turn, pilot, message);
     case "checkpoint":
-      return refuse(
-        turn,
-        pilot.session,
-        "E_PROTOCOL",
-        `${message.type}: no such lease was granted`,
-      );
+      return refuse(turn, pilot.session, "E_PROTOCOL", "checkpoint: no such lease was granted");
     default:
       return assertNever(message);
   }
@@ -91,9 +88,8 @@ function onHello(turn: Turn, item: PilotItem, hello: FromPilotOf<"hello">): void
   });
   stopStale(turn, pilot, hello.leases);
   const held = new Set(hello.leases.map(leaseKey));
-  for (const { task, point } of leasesOf(turn, pilot)) {
-    if (!held.has(pointKey(task, point)))
-      releaseUnheld(turn, task, point, "not held by the pilot when it came back");
+  for (const ref of leasesOf(turn, pilot)) {
+    if (!held.has(refKey(ref))) releaseUnheld(turn, ref, "not held by the pilot when it came back");
   }
   const health = turn.core.nodes.get(nodeKey(queue.name, hello.capacity.node));
   if (health?.drained === true) {
@@ -157,25 +153,28 @@ function detach(turn: Turn, pilot: LivePilot): void {
   pilot.session = null;
 }
 
-function leasesOf(turn: Turn, pilot: LivePilot): readonly { task: Task; point: Point }[] {
+function leasesOf(turn: Turn, pilot: LivePilot): readonly LeaseRef[] {
   return [...(turn.core.leasesByPilot.get(pilot.id)?.values() ?? [])];
 }
 
-function pointKey(task: Task, point: Point): string {
-  return `${task.id}/${point.id}@${point.epoch.join(".")}`;
+/** Equal for a lease that we know and the same lease as a pilot lists it. */
+function refKey({ task, point }: LeaseRef): string {
+  if (point !== null) return `${task.id}/${point.id}@${point.epoch.join(".")}`;
+  return `${task.id}:run:${task.run?.run ?? -1}@${task.run?.epoch.join(".") ?? ""}`;
 }
 
 function leaseKey(lease: HeldLease): string {
   const { item, epoch } = lease;
   return item.type === "evaluation"
     ? `${item.taskId}/${item.pointId}@${epoch.join(".")}`
-    : `run@${epoch.join(".")}`;
+    : `${item.taskId}:run:${item.run}@${epoch.join(".")}`;
 }
 
 /** Tells the pilot to stop what it lists but must not work on any more. */
 function stopStale(turn: Turn, pilot: LivePilot, listed: readonly HeldLease[]): void {
   for (const { item, epoch } of listed) {
     if (pilot.session === null) return;
+    if (item.type === "steering" && isExecutedBy(turn, pilot, item, epoch)) continue;
     const point =
       item.type === "evaluation"
         ? turn.core.tasks.get(item.taskId)?.points.get(item.pointId)
@@ -193,7 +192,14 @@ function stopStale(turn: Turn, pilot: LivePilot, listed: readonly HeldLease[]): 
   }
 }
 
-function releaseUnheld(turn: Turn, task: Task, point: Point, detail: string): void {
+function isExecutedBy(turn: Turn, pilot: LivePilot, item: Item, epoch: Epoch): boolean {
+  const run = turn.core.tasks.get(item.taskId)?.run;
+  if (item.type !== "steering" || run?.run !== item.run) return false;
+  return run.lease?.pilotId === pilot.id && compareEpochs(run.epoch, epoch) === 0;
+}
+
+function releaseUnheld(turn: Turn, { task, point }: LeaseRef, detail: string): void {
+  if (point === null) return endRunLease(turn, task, "notHeld", detail);
   endLease(turn, task, point, {
     reason: "notHeld",
     interruption: false,
@@ -207,10 +213,10 @@ function releaseUnheld(turn: Turn, task: Task, point: Point, detail: string): vo
 /** A lease whose grant the pilot has seen and that two beats in a row lack is released, counting nothing. */
 function onBeat(turn: Turn, pilot: LivePilot, beat: FromPilotOf<"beat">): void {
   const held = new Set(beat.leases.map(leaseKey));
-  for (const { task, point } of leasesOf(turn, pilot)) {
-    const key = `${task.id}/${point.id}`;
+  for (const ref of leasesOf(turn, pilot)) {
+    const key = ref.point === null ? `${ref.task.id}:run` : `${ref.task.id}/${ref.point.id}`;
     const grantNo = pilot.grantOf.get(key) ?? 0;
-    if (held.has(pointKey(task, point)) || grantNo > beat.grantSeen) {
+    if (held.has(refKey(ref)) || grantNo > beat.grantSeen) {
       pilot.missedBeats.delete(key);
       continue;
     }
@@ -218,14 +224,18 @@ function onBeat(turn: Turn, pilot: LivePilot, beat: FromPilotOf<"beat">): void {
     pilot.missedBeats.set(key, missed);
     if (missed < 2) continue;
     pilot.missedBeats.delete(key);
-    releaseUnheld(turn, task, point, "two beats of the pilot lacked it");
+    releaseUnheld(turn, ref, "two beats of the pilot lacked it");
   }
   stopStale(turn, pilot, beat.leases);
 }
 
 function onRelease(turn: Turn, pilot: LivePilot, release: FromPilotOf<"release">): void {
-  if (release.item.type !== "evaluation") return;
   const task = turn.core.tasks.get(release.item.taskId);
+  if (release.item.type === "steering") {
+    const isIts = isExecutedBy(turn, pilot, release.item, release.epoch);
+    if (task !== undefined && isIts) endRunLease(turn, task, "release", release.reason);
+    return;
+  }
   const point = task?.points.get(release.item.pointId);
   if (task === undefined || point?.lease?.pilotId !== pilot.id) return;
   if (compareEpochs(release.epoch, point.epoch) !== 0) return;

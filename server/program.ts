@@ -25,7 +25,7 @@ import type { ReactorPorts } from "./inbox.ts";
 import { createLevelJournal } from "./journal/level-journal.ts";
 import { createLive } from "./live.ts";
 import { createLogs } from "./logs.ts";
-import { localQueueChange, type Machine } from "./queues/local-queue.ts";
+import { localQueueChanges, type Machine } from "./queues/local-queue.ts";
 import type { RestDeps } from "./rest/context.ts";
 import { createRestServer } from "./rest/server.ts";
 import { restore } from "./restore.ts";
@@ -172,10 +172,10 @@ async function keepLocalQueue(
   if (config.localQueue === null) return;
   const { readOnlyPaths } = config.localQueue;
   const changed = await engine.read((core) =>
-    localQueueChange(core.queues, machine, readOnlyPaths),
+    localQueueChanges(core.queues, machine, readOnlyPaths),
   );
-  if (changed !== null)
-    await engine.execute<"putQueue">(SERVER_PRINCIPAL, { type: "putQueue", config: changed });
+  for (const queue of changed)
+    await engine.execute<"putQueue">(SERVER_PRINCIPAL, { type: "putQueue", config: queue });
 }
 
 async function listen(app: FastifyInstance, config: ServerConfig): Promise<string> {

@@ -61,6 +61,7 @@ export function createApptainer(options: ApptainerOptions): Runtime {
         WORK_DIRECTORY_INSIDE,
         ...[
           bind(workDirectory, WORK_DIRECTORY_INSIDE),
+          ...(request.mounts ?? []).map((path) => bind(workDirectory, path)),
           bind(temporaryDirectory, "/tmp"),
           bind(temporaryDirectory, "/var/tmp"),
           ...binds,

@@ -48,6 +48,7 @@ export function createBubblewrap(options: BubblewrapOptions): Runtime {
         "--bind",
         request.workDirectory,
         WORK_DIRECTORY_INSIDE,
+        ...(request.mounts ?? []).flatMap((path) => ["--bind", request.workDirectory, path]),
         // Both are file systems in memory that bwrap leaves writable; the mount points above are in place by now.
         "--remount-ro",
         "/dev",

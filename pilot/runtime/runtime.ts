@@ -18,6 +18,8 @@ export interface PayloadRequest {
   readonly environment: Readonly<Record<string, string>>;
   readonly readOnlyPaths: readonly string[];
   readonly gpus: readonly Gpu[];
+  /** Further absolute paths inside at which the work directory is found; steering's docker-arguments form names them. */
+  readonly mounts?: readonly string[];
 }
 
 /** A command line for the spawner: run as it is, without a shell, with this environment and nothing else. */

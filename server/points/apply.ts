@@ -12,7 +12,7 @@ import {
   type Task,
 } from "../core.ts";
 import type { EventOf } from "../events.ts";
-import { taskOf } from "../tasks/apply.ts";
+import { dropRunLease, runKey, taskOf } from "../tasks/apply.ts";
 
 type PointEvent = EventOf<
   | "pointGenerated"
@@ -115,7 +115,7 @@ function generate(task: Task, event: EventOf<"pointGenerated">): void {
 }
 
 function grant(core: Core, task: Task, event: EventOf<"leaseGranted">): void {
-  if (event.pointId === null || event.jobId === null) return;
+  if (event.pointId === null || event.jobId === null) return grantRun(core, task, event);
   const point = pointOf(task, event.pointId);
   const job = task.jobs.get(event.jobId);
   if (job === undefined) throw new Error(`lease without its job ${task.id}/${event.jobId}`);
@@ -132,6 +132,15 @@ function grant(core: Core, task: Task, event: EventOf<"leaseGranted">): void {
   core.leasedByOwner.set(task.owner, (core.leasedByOwner.get(task.owner) ?? 0) + 1);
 }
 
+function grantRun(core: Core, task: Task, event: EventOf<"leaseGranted">): void {
+  if (task.run === null) throw new Error(`lease on a run of ${task.id} that is not open`);
+  task.run.epoch = event.epoch;
+  task.run.lease = { pilotId: event.pilotId, slot: event.slot };
+  const leases = core.leasesByPilot.get(event.pilotId) ?? new Map<string, LeaseRef>();
+  core.leasesByPilot.set(event.pilotId, leases);
+  leases.set(runKey(task), { task, point: null });
+}
+
 /** Takes the lease off the point, without saying in which state the point is now. */
 function dropLease(core: Core, task: Task, point: Point): Lease | null {
   const { lease } = point;
@@ -145,7 +154,7 @@ function dropLease(core: Core, task: Task, point: Point): Lease | null {
 }
 
 function endLease(core: Core, task: Task, event: EventOf<"leaseEnded">): void {
-  if (event.pointId === null) return;
+  if (event.pointId === null) return dropRunLease(core, task);
   const point = pointOf(task, event.pointId);
   dropLease(core, task, point);
   if (event.seq !== null) point.lastSeq = event.seq;

@@ -1,6 +1,8 @@
 /** Brings ready points to waiting slots: first come first served among equal slots, fair shares among tasks. */
 import type { GrantedItem } from "../../protocol/pilot-messages.ts";
-import type { Core, Job, Point, Task } from "../core.ts";
+import type { Item } from "../../protocol/ids.ts";
+import { isBuiltin } from "../../protocol/task.ts";
+import type { Core, Job, OpenRun, Point, Task } from "../core.ts";
 import { setWaiting, type LivePilot, type LiveSlot, type SlotRef } from "../live.ts";
 import { effect, emit, type Turn } from "../turn.ts";
 import {
@@ -15,10 +17,62 @@ import {
 /** Starts jobs on waiting slots while there are points that fit. CPU tasks prefer slots without GPUs. */
 export function dispatch(turn: Turn): void {
   turn.live.mayDispatch = false;
+  grantRuns(turn);
   const candidates = [...turn.core.activeTasks].filter(mayStartJob);
   if (candidates.length === 0) return;
   const classes = [...turn.live.waiting.values()].sort((a, b) => gpusOf(a) - gpusOf(b));
   for (const refs of classes) serveClass(turn, refs, candidates);
+}
+
+/** Brings open runs of container steering to slots of central queues, the longest open first. */
+function grantRuns(turn: Turn): void {
+  const open: { task: Task; run: OpenRun }[] = [];
+  for (const task of turn.core.activeTasks) {
+    const { run, state, spec } = task;
+    if (run === null || run.lease !== null || state !== "running" || isBuiltin(spec.steering))
+      continue;
+    open.push({ task, run });
+  }
+  if (open.length === 0) return;
+  open.sort((a, b) => a.run.openedSeq - b.run.openedSeq);
+  for (const refs of turn.live.waiting.values()) {
+    for (const { pilot, slot } of refs) {
+      const queue = turn.core.queues.get(pilot.queue);
+      if (queue?.role !== "central" || queue.state === "offline" || queue.state === "drain") break;
+      const next = open.shift();
+      if (next === undefined) return;
+      grantRun(turn, next.task, pilot, slot);
+    }
+  }
+}
+
+function grantRun(turn: Turn, task: Task, pilot: LivePilot, slot: LiveSlot): void {
+  const { run } = task;
+  if (run === null) return;
+  emit(turn, {
+    type: "leaseGranted",
+    taskId: task.id,
+    pointId: null,
+    epoch: [turn.core.incarnation, run.epoch[1] + 1],
+    jobId: null,
+    pilotId: pilot.id,
+    slot: slot.index,
+  });
+  setWaiting(turn.live, pilot, slot, false);
+  const item = { type: "steering", taskId: task.id, run: run.run } as const;
+  const { nPointsPerIteration, maxPoints } = task.effective;
+  const granted: GrantedItem = {
+    item,
+    epoch: run.epoch,
+    slot: slot.index,
+    attempt: run.try,
+    pointText: "",
+    seed: seedOf(turn, `${task.spec.seed}:run:${run.run}`),
+    token: turn.ports.leaseToken(item, run.epoch),
+    // Unreduced: steering programs subtract the pending points themselves (iDDS's contract).
+    steering: { numPoints: nPointsPerIteration, maxPoints },
+  };
+  sendGrant(turn, pilot, slot, [granted]);
 }
 
 function gpusOf(refs: ReadonlySet<SlotRef>): number {
@@ -110,14 +164,14 @@ function grantedItem(turn: Turn, task: Task, point: Point, slot: LiveSlot): Gran
     slot: slot.index,
     attempt: point.attempts + 1,
     pointText: point.text,
-    seed: seedOf(turn, task, point),
+    seed: seedOf(turn, `${task.spec.seed}:${point.id}`),
     token: turn.ports.leaseToken(item, point.epoch),
   };
 }
 
-/** First 32 bits, big-endian, of SHA-256("<seed>:<pointId>"): equal in all attempts. */
-function seedOf(turn: Turn, task: Task, point: Point): number {
-  return Number.parseInt(turn.ports.sha256(`${task.spec.seed}:${point.id}`).slice(0, 8), 16);
+/** First 32 bits, big-endian, of the text's SHA-256: equal in all attempts of a point and all tries of a run. */
+function seedOf(turn: Turn, text: string): number {
+  return Number.parseInt(turn.ports.sha256(text).slice(0, 8), 16);
 }
 
 /** Sends items under the next grant number, with the specifications that this session has not seen. */
@@ -131,8 +185,7 @@ export function sendGrant(
   pilot.grantNo += 1;
   const specs = [];
   for (const { item } of items) {
-    if (item.type === "evaluation")
-      pilot.grantOf.set(`${item.taskId}/${item.pointId}`, pilot.grantNo);
+    pilot.grantOf.set(grantKey(item), pilot.grantNo);
     const task = turn.core.tasks.get(item.taskId);
     if (task === undefined || pilot.specsSent.has(task.id)) continue;
     pilot.specsSent.add(task.id);
@@ -151,4 +204,9 @@ export function sendGrant(
       specs,
     },
   });
+}
+
+/** Key under which a session remembers the grant that carried an item. */
+function grantKey(item: Item): string {
+  return item.type === "evaluation" ? `${item.taskId}/${item.pointId}` : `${item.taskId}:run`;
 }

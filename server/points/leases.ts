@@ -57,6 +57,10 @@ export function endLeasesOfPilot(
 ): void {
   const leases = [...(turn.core.leasesByPilot.get(pilotId)?.values() ?? [])];
   for (const { task, point } of leases) {
+    if (point === null) {
+      endRunLease(turn, task, reason, detail);
+      continue;
+    }
     endLease(turn, task, point, {
       reason,
       interruption: true,
@@ -66,6 +70,26 @@ export function endLeasesOfPilot(
       jobEnd: "pilotGone",
     });
   }
+}
+
+/** Ends the lease on an open run: it waits for another central slot, which uses none of its tries. */
+export function endRunLease(turn: Turn, task: Task, reason: LeaseEndReason, detail: string): void {
+  if (task.run?.lease == null) return;
+  const { pilotId } = task.run.lease;
+  emit(turn, {
+    type: "leaseEnded",
+    taskId: task.id,
+    pointId: null,
+    epoch: task.run.epoch,
+    reason,
+    interruption: false,
+    infrastructure: false,
+    seq: null,
+    node: turn.live.pilots.get(pilotId)?.capacity.node ?? "",
+    detail,
+    previousSeq: 0,
+  });
+  turn.live.mayDispatch = true;
 }
 
 function drainBadNode(turn: Turn, queue: string, node: string): void {

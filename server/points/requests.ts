@@ -47,7 +47,11 @@ export function takeRequest(turn: Turn, pilot: LivePilot, request: SlotRequest):
 }
 
 function isHeld(turn: Turn, pilot: LivePilot, granted: GrantedItem): boolean {
-  if (granted.item.type !== "evaluation") return false;
-  const point = turn.core.tasks.get(granted.item.taskId)?.points.get(granted.item.pointId);
+  const task = turn.core.tasks.get(granted.item.taskId);
+  if (granted.item.type === "steering") {
+    const run = task?.run;
+    return run?.lease?.pilotId === pilot.id && compareEpochs(run.epoch, granted.epoch) === 0;
+  }
+  const point = task?.points.get(granted.item.pointId);
   return point?.lease?.pilotId === pilot.id && compareEpochs(point.epoch, granted.epoch) === 0;
 }

@@ -1,5 +1,6 @@
 /** Reads the demand of all searches off the state. */
 import { lackingFor } from "../../protocol/resources.ts";
+import { isBuiltin } from "../../protocol/task.ts";
 import type { QueueConfig } from "../../protocol/queue.ts";
 import { pendingCount, type Core, type Task } from "../core.ts";
 import type { Live } from "../live.ts";
@@ -25,12 +26,21 @@ export function wantedByQueue(core: Core, live: Live): Map<string, number> {
     const pilots = wantedPilots({
       state: queue.state,
       maxPilots: queue.limits.maxPilots,
-      slotsWanted: demand.get(queue.name) ?? 0,
+      slotsWanted: queue.role === "central" ? centralDemand(core) : (demand.get(queue.name) ?? 0),
       slotsPerPilot: slotsPerPilot.get(queue.name) ?? 1,
     });
     wanted.set(queue.name, pilots);
   }
   return wanted;
+}
+
+/** Runs of container steering that are open now. */
+function centralDemand(core: Core): number {
+  let runs = 0;
+  for (const task of core.activeTasks) {
+    if (task.run !== null && task.state === "running" && !isBuiltin(task.spec.steering)) runs += 1;
+  }
+  return runs;
 }
 
 /** An open run counts as one slot: its points will be ready soon, and a pilot takes a while to start. */

@@ -4,6 +4,7 @@ import { HyperpilotError } from "../../protocol/errors.ts";
 import { PilotSessionRequest } from "../../protocol/pilot-messages.ts";
 import { SERVER } from "../../protocol/limits.ts";
 import { taskOfLease } from "../auth/lease-tokens.ts";
+import { steeringInput } from "../tasks/steering-files.ts";
 import { exchangeBootSecret } from "../gateway/boot-secrets.ts";
 import type { Call, Handlers } from "./call.ts";
 import type { RestDeps } from "./context.ts";
@@ -19,7 +20,7 @@ const LogQuery = z.object({
 
 export function pilotHandlers(
   deps: RestDeps,
-): Pick<Handlers, "pilotSession" | "getSandbox" | "putLog"> {
+): Pick<Handlers, "pilotSession" | "getSandbox" | "steeringInput" | "putLog"> {
   let logUploads = 0;
   return {
     pilotSession: async ({ caller, request }) => {
@@ -45,6 +46,16 @@ export function pilotHandlers(
       }
       reply.type("application/octet-stream").header("content-length", found.info.sizeBytes);
       return found.stream;
+    },
+    steeringInput: async ({ caller, reply }) => {
+      const { item, epoch } = leaseOf(caller);
+      const text = await deps.engine.read((core) => {
+        const task = taskOfLease(core, item, epoch);
+        return item.type === "steering" ? steeringInput(task) : null;
+      });
+      if (text === null) throw new HyperpilotError(NOT_STEERING);
+      reply.type("application/octet-stream");
+      return Buffer.from(text);
     },
     putLog: async ({ caller, request }) => {
       const { item, epoch } = leaseOf(caller);
@@ -73,6 +84,11 @@ export function pilotHandlers(
     },
   };
 }
+
+const NOT_STEERING = {
+  code: "E_FORBIDDEN",
+  message: "Only the lease of a steering run opens its input.",
+} as const;
 
 const TOO_MANY_UPLOADS = {
   code: "E_LIMIT",

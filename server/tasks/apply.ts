@@ -42,16 +42,20 @@ export function applyTaskEvent(core: Core, event: TaskEvent): void {
         pending: event.pending,
         generated: event.generated,
         wanted: event.wanted,
+        openedSeq: core.seq,
+        lease: null,
       };
       task.nextRun = event.run + 1;
       task.newsForSteering = false;
       return;
     case "runAnswered":
+      dropRunLease(core, task);
       task.run = null;
       task.runsFinished += 1;
       task.askingEnded = event.endsAsking;
       return;
     case "runFailed":
+      dropRunLease(core, task);
       if (task.run !== null) {
         task.run.try += 1;
         task.run.epoch = [core.incarnation, task.run.epoch[1] + 1];
@@ -121,12 +125,28 @@ function changeState(core: Core, task: Task, event: EventOf<"taskStateChanged">)
   task.drains = event.drains;
   if (isEnded(event.state)) {
     task.endedAtMs = event.atMs;
+    dropRunLease(core, task);
     task.run = null;
     core.activeTasks.delete(task);
   } else {
     core.activeTasks.add(task);
   }
   if (newRound) startRound(task);
+}
+
+/** Key of the lease on a task's open run, beside those of its points. */
+export function runKey(task: Task): string {
+  return `${task.id}:run`;
+}
+
+/** Takes the lease off the open run, if there is one. */
+export function dropRunLease(core: Core, task: Task): void {
+  const lease = task.run?.lease ?? null;
+  if (task.run === null || lease === null) return;
+  task.run.lease = null;
+  const leases = core.leasesByPilot.get(lease.pilotId);
+  leases?.delete(runKey(task));
+  if (leases?.size === 0) core.leasesByPilot.delete(lease.pilotId);
 }
 
 function startRound(task: Task): void {

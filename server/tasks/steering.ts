@@ -34,7 +34,11 @@ export function openRun(turn: Turn, task: Task, wanted: number): void {
 
 /** Asks for the open run; also after a start, because effects are never stored. */
 export function ask(turn: Turn, task: Task): void {
-  if (task.run === null || !isBuiltin(task.spec.steering)) return;
+  if (task.run === null) return;
+  if (!isBuiltin(task.spec.steering)) {
+    turn.live.mayDispatch = true;
+    return;
+  }
   effect(turn, { type: "ask", taskId: task.id, run: task.run.run, epoch: task.run.epoch });
 }
 
@@ -51,7 +55,7 @@ function isAnswerOf(task: Task | undefined, run: number, epoch: Epoch): task is 
 }
 
 /** Makes points of an answer and closes the run, in one batch. Surplus points are cut. */
-function acceptPoints(
+export function acceptPoints(
   turn: Turn,
   task: Task,
   texts: readonly string[],
@@ -114,10 +118,17 @@ export function failRun(turn: Turn, task: Task, reason: string): void {
   if (!isLast) ask(turn, task);
 }
 
-/** Closes an open run without an answer. */
+/** Closes an open run without an answer; a container that executes it is stopped. */
 export function revokeRun(turn: Turn, task: Task, reason: string): void {
   const { run } = task;
   if (run === null) return;
+  const session =
+    run.lease === null ? null : (turn.live.pilots.get(run.lease.pilotId)?.session ?? null);
+  if (session !== null) {
+    const item = { type: "steering", taskId: task.id, run: run.run } as const;
+    const message = { type: "stop", item, epoch: run.epoch, reason } as const;
+    effect(turn, { type: "toPilot", session, message });
+  }
   emit(turn, {
     type: "runFailed",
     taskId: task.id,

@@ -1,7 +1,9 @@
 /** Submission of a search: checked, made durable, started. */
 import { HyperpilotError } from "../../protocol/errors.ts";
-import { SERVER } from "../../protocol/limits.ts";
+import { parseJsonText } from "../../protocol/json-text.ts";
+import { SERVER, TASK } from "../../protocol/limits.ts";
 import { parseSearchSpace } from "../../protocol/search-space.ts";
+import { steeringCommand } from "../../protocol/steering-command.ts";
 import { effectiveLimits, isBuiltin, type TaskSpecification } from "../../protocol/task.ts";
 import type { Core, Task } from "../core.ts";
 import type { CommandValues } from "../inbox.ts";
@@ -53,21 +55,35 @@ function check(core: Core, spec: TaskSpecification, owner: string): string[] {
   const builtin = isBuiltin(spec.steering);
   const { minUnevaluatedPoints, nPointsPerIteration } = effectiveLimits(spec.limits, builtin);
   checkCadence(minUnevaluatedPoints, nPointsPerIteration);
-  if (!builtin) throw containerSteering(core);
-  return [...parseSearchSpace(spec.searchSpace, "searchSpace").warnings];
+  if (isBuiltin(spec.steering))
+    return [...parseSearchSpace(spec.searchSpace, "searchSpace").warnings];
+  if (![...core.queues.values()].some((queue) => queue.role === "central")) throw noCentralQueue();
+  steeringCommand(spec.steering, {
+    numPoints: nPointsPerIteration,
+    maxPoints: spec.limits.maxPoints,
+  });
+  return spaceWarnings(spec.searchSpace);
 }
 
-function containerSteering(core: Core): HyperpilotError {
-  const central = [...core.queues.values()].filter((queue) => queue.role === "central");
+/** A container gets the search space as it is, so only what would make its input unreadable is refused. */
+function spaceWarnings(searchSpace: string): string[] {
+  if (searchSpace.trim() === "") return [];
+  parseJsonText(searchSpace, { name: "searchSpace", bytesMax: TASK.searchSpaceBytesMax });
+  try {
+    return [...parseSearchSpace(searchSpace, "searchSpace").warnings];
+  } catch (error) {
+    if (!(error instanceof HyperpilotError)) throw error;
+    return [`the search space goes to the steering container as it is, but ${error.message}`];
+  }
+}
+
+function noCentralQueue(): HyperpilotError {
   return new HyperpilotError({
     code: "E_CONFLICT",
     message: "No queue here runs steering containers.",
-    why:
-      central.length === 0
-        ? "Container steering needs a queue with role 'central', and none is configured."
-        : `The pilots of ${central.map((queue) => queue.name).join(", ")} cannot run steering containers.`,
+    why: "Container steering needs a queue with role 'central', and none is configured.",
     remedy:
-      "Use built-in steering (--method tpe, random or grid), or ask the administrator for a central queue.",
+      'Use built-in steering (--method tpe, random or grid), or have one added: hyperpilot site queue add FILE with role = "central"',
   });
 }
 

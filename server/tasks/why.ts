@@ -2,8 +2,9 @@
 import { lackingFor } from "../../protocol/resources.ts";
 import type { QueueConfig } from "../../protocol/queue.ts";
 import type { WhyAnswer, WhyCode } from "../../protocol/rest.ts";
+import { isBuiltin } from "../../protocol/task.ts";
 import { isEnded } from "../../protocol/states.ts";
-import type { Core, Task } from "../core.ts";
+import { pendingCount, type Core, type OpenRun, type Task } from "../core.ts";
 import { liveQueue, type Live, type LivePilot } from "../live.ts";
 import { jobLimitReached, queueLacks } from "../points/jobs.ts";
 import { cadenceWarnings } from "./submission.ts";
@@ -97,6 +98,8 @@ function cause(live: Live, task: Task, looks: readonly QueueLook[]): Cause {
     const sentence = `Task ${id} is paused: ${task.reason}.${counts.leased > 0 ? ` ${counts.leased} running evaluations go on to their end.` : ""}`;
     return { code: "paused", sentence, remedy: `hyperpilot task resume ${id}` };
   }
+  if (task.run?.lease === null && !isBuiltin(task.spec.steering) && pendingCount(task) === 0)
+    return steeringWaits(looks, task.run);
   const placement = placementCause(live, looks);
   if (placement !== null && counts.leased === 0) return placement;
   if (counts.leased > 0) return runningCause(task, looks);
@@ -194,6 +197,9 @@ function runningCause(task: Task, looks: readonly QueueLook[]): Cause {
 
 function waitingCause(task: Task, looks: readonly QueueLook[]): Cause {
   const { id, counts, run } = task;
+  if (run !== null && run.lease === null && !isBuiltin(task.spec.steering)) {
+    return steeringWaits(looks, run);
+  }
   if (run !== null) {
     return {
       code: "steeringRunning",
@@ -213,6 +219,24 @@ function waitingCause(task: Task, looks: readonly QueueLook[]): Cause {
     code: "slotsBusy",
     sentence: `${count(counts.ready, "point")} ready; ${free === 0 ? "all slots that fit are busy with other searches" : "slots are about to take them"}.`,
     remedy: "hyperpilot site pilots",
+  };
+}
+
+/** An open run of a container that no central slot has taken yet. */
+function steeringWaits(looks: readonly QueueLook[], run: OpenRun): Cause {
+  const central = looks.filter((look) => look.queue.role === "central");
+  const pilots = central.reduce((sum, look) => sum + look.pilots.length, 0);
+  const names = central.map((look) => `${look.queue.name} (${look.queue.state})`).join(", ");
+  const why =
+    central.length === 0
+      ? "no queue with role 'central' is configured"
+      : pilots === 0
+        ? `no pilot is connected in ${names}`
+        : `the ${count(pilots, "pilot")} of ${names} run the steering of other searches`;
+  return {
+    code: pilots === 0 ? "noPilotYet" : "steeringRunning",
+    sentence: `Run ${run.run} of the steering waits for a central slot: ${why}.`,
+    remedy: "hyperpilot site queues",
   };
 }
 

@@ -96,7 +96,11 @@ function pilotView(core: Core, pilot: LivePilot, onlooker: Onlooker): PilotView 
     items: leases
       .filter(({ task }) => mayTouch(onlooker.principal, task.owner))
       .map(({ task, point }) =>
-        itemKey({ type: "evaluation", taskId: task.id, pointId: point.id }),
+        itemKey(
+          point === null
+            ? { type: "steering", taskId: task.id, run: task.run?.run ?? 0 }
+            : { type: "evaluation", taskId: task.id, pointId: point.id },
+        ),
       ),
   };
 }

@@ -91,6 +91,7 @@ describe("the pilot around its payloads", () => {
         },
       },
       api: {
+        getSteeringInput: () => Promise.resolve(""),
         putLog: async (_item, file) => {
           await putLog();
           uploads.push(file);

@@ -82,6 +82,34 @@ describe("a search on the embedded default", function () {
     assert.equal(task.best?.loss, Math.min(...items.map((point) => point.loss)));
   });
 
+  it("is steered by a program in a sandbox of its own, in both forms of steeringExec", async () => {
+    const script = `grep -q opt_space %IN && printf '[{"x": 0.%NUM_POINTS1}, {"x": 0.%NUM_POINTS2}]' > %OUT`;
+    const limits = { maxPoints: 4, nPointsPerIteration: 2, nParallelEvaluation: 2 };
+    const plain = await deployment.submit(
+      { steering: { container: "host:", exec: script } },
+      limits,
+    );
+    const inMount = script.replaceAll("%IN", "/HPOiDDS/%IN").replaceAll("%OUT", "/HPOiDDS/%OUT");
+    const quoted = inMount.replaceAll('"', '\\"');
+    const exec = `run --rm -v "$(pwd)":/HPOiDDS host: /bin/sh -c "${quoted}"`;
+    const docker = await deployment.submit({ steering: { container: null, exec } }, limits);
+    for (const taskId of [plain, docker]) {
+      const task = await deployment.untilEnded(taskId);
+      assert.deepEqual([task.state, task.points.done, task.best?.loss], ["finished", 4, 0.21]);
+    }
+  });
+
+  it("fails with the steering's own words when its program fails three times", async () => {
+    const steering = { container: "host:", exec: "echo 'no such library' >&2; exit 7" };
+    const taskId = await deployment.submit({ steering }, { maxPoints: 2 });
+    const task = await deployment.untilEnded(taskId);
+    assert.equal(task.state, "failed");
+    assert.match(
+      task.reason,
+      /steering failed 3 times: the steering exited with 7: no such library/,
+    );
+  });
+
   it("stops a running payload when it is killed, and starts nothing more", async () => {
     const taskId = await deployment.submit(
       {

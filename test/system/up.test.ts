@@ -61,7 +61,7 @@ describe("hyperpilot up", () => {
     assert.ok(await isAnswering());
     await waitUntil("the harvester is connected", async () => {
       const queues = await runCli(["site", "queues", "--data", data]);
-      return /^local\tlocal\tonline\t.*\tlocal\t/.test(queues.stdout);
+      return /^local\tlocal\tonline\t.*\tlocal\t/m.test(queues.stdout);
     });
     running.child.kill("SIGTERM");
     const result = await running.ended;

@@ -3,7 +3,7 @@ import { SERVER } from "../../../protocol/limits.ts";
 import { QueueConfig } from "../../../protocol/queue.ts";
 import { lackingFor, Needs } from "../../../protocol/resources.ts";
 import * as rest from "../../../protocol/rest.ts";
-import { localQueue, localQueueChange } from "../../../server/queues/local-queue.ts";
+import { localQueue, localQueueChanges } from "../../../server/queues/local-queue.ts";
 import { statusView, tokenViews } from "../../../server/views/admin.ts";
 import { firstOf, pageOf } from "../../../server/views/page.ts";
 import { attemptViews, pointPage } from "../../../server/views/points.ts";
@@ -218,16 +218,16 @@ describe("the local queue", () => {
 
   it("is made once, and later only its paths follow", () => {
     const machine = { cores: 2, memoryBytes: 16 * GB };
-    const made = localQueueChange(new Map(), machine, ["/opt/a"])!;
+    const [made, central] = localQueueChanges(new Map(), machine, ["/opt/a"]);
+    assert.ok(made !== undefined && central?.role === "central");
     assert.deepEqual(made.readOnlyPaths, ["/opt/a"]);
     const changed = QueueConfig.parse({ ...made, state: "drain" });
     const queues = new Map([["local", changed]]);
-    assert.equal(localQueueChange(queues, machine, ["/opt/a"]), null);
-    assert.equal(localQueueChange(queues, machine, undefined), null);
-    assert.deepEqual(localQueueChange(queues, machine, ["/opt/b"]), {
-      ...changed,
-      readOnlyPaths: ["/opt/b"],
-    });
-    assert.equal(localQueueChange(new Map([["slurm", made]]), machine, ["/opt/b"]), null);
+    assert.deepEqual(localQueueChanges(queues, machine, ["/opt/a"]), []);
+    assert.deepEqual(localQueueChanges(queues, machine, undefined), []);
+    assert.deepEqual(localQueueChanges(queues, machine, ["/opt/b"]), [
+      { ...changed, readOnlyPaths: ["/opt/b"] },
+    ]);
+    assert.deepEqual(localQueueChanges(new Map([["slurm", made]]), machine, ["/opt/b"]), []);
   });
 });
