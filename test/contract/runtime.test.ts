@@ -104,7 +104,8 @@ for (const driver of DRIVERS) {
     });
 
     function requestFor(exec: string, more: Partial<PayloadRequest> = {}): PayloadRequest {
-      return requestOf(exec, { image: driver.image, readOnlyPaths: [testbed.directory], ...more });
+      const readOnlyPaths = driver.image === "host:" ? [] : [testbed.directory];
+      return requestOf(exec, { image: driver.image, readOnlyPaths, ...more });
     }
 
     async function run(request: PayloadRequest) {
