@@ -8,69 +8,15 @@ import { PILOT, WIRE } from "../protocol/limits.ts";
 import type {
   FromPilot,
   FromPilotOf,
-  GrantedItem,
   HeldLease,
   Outcome,
   ToPilot,
   ToPilotOf,
 } from "../protocol/pilot-messages.ts";
-import type { Capacity, SlotResources } from "../protocol/resources.ts";
 import type { TaskSpecification } from "../protocol/task.ts";
 import { OUR_RANGE } from "../protocol/version.ts";
-
-export interface AgentOptions {
-  readonly instance: string;
-  readonly capacity: Capacity;
-  readonly slots: readonly SlotResources[];
-  /** A pilot without work leaves after this long. */
-  readonly idleSeconds: number;
-  /** Results that are kept at most; the oldest goes first. */
-  readonly outboxItemsMax?: number;
-  /** Uniform in [0, 1): spreads the beats. */
-  readonly random: () => number;
-}
-
-/** Why the pilot leaves; the program turns it into an exit code. */
-export type ExitReason = "idle" | "drained" | "stopped" | "refused";
-
-export type AgentInput =
-  | { readonly type: "connected" }
-  | { readonly type: "disconnected" }
-  | { readonly type: "message"; readonly message: ToPilot }
-  | {
-      readonly type: "payloadEnded";
-      readonly lease: HeldLease;
-      readonly outcome: Outcome | null;
-      readonly durationSeconds: number;
-      readonly log: string;
-    }
-  /** `answer` null: it was stopped, or the node is to blame for nothing that a try should pay for. */
-  | {
-      readonly type: "runEnded";
-      readonly lease: HeldLease;
-      readonly answer: { readonly points: string | null; readonly message: string } | null;
-      readonly log: string;
-    }
-  /** `walltimeOver`: running payloads had all the time there was, which uses an attempt; else it is an eviction. */
-  | {
-      readonly type: "stopRequested";
-      readonly reason: string;
-      readonly walltimeOver: boolean;
-    }
-  | { readonly type: "tick" };
-
-export type AgentAction =
-  | { readonly type: "send"; readonly messages: readonly FromPilot[] }
-  | { readonly type: "start"; readonly item: GrantedItem; readonly spec: TaskSpecification }
-  /** End the payload at once; what becomes of its end is known here. */
-  | { readonly type: "stopPayload"; readonly slot: number }
-  | { readonly type: "exit"; readonly reason: ExitReason; readonly detail: string };
-
-export interface Agent {
-  handle(input: AgentInput, nowMs: number): AgentAction[];
-  /** Leases held now: running ones, and finished ones whose result is not answered yet. */
-  held(): readonly HeldLease[];
-}
+import type { Agent, AgentAction, AgentInput, AgentOptions, ExitReason } from "./agent-port.ts";
+import { Outbox, isSameLease } from "./outbox.ts";
 
 interface Slot {
   readonly index: number;
@@ -84,11 +30,6 @@ interface Slot {
 
 type Stopping = "discard" | "eviction" | "drain" | "timeout";
 
-interface Unanswered {
-  readonly slot: Slot;
-  readonly result: FromPilotOf<"result"> | FromPilotOf<"runAnswer">;
-}
-
 export function createAgent(options: AgentOptions, nowMs: number): Agent {
   return new PilotAgent(options, nowMs);
 }
@@ -97,8 +38,7 @@ class PilotAgent implements Agent {
   readonly #options: AgentOptions;
   readonly #slots: Slot[];
   readonly #specs = new Map<number, TaskSpecification>();
-  /** Results that are not answered yet, in order; sent again after each reconnect. */
-  readonly #outbox: Unanswered[] = [];
+  readonly #outbox: Outbox;
   readonly #startedMs: number;
   #actions: AgentAction[] = [];
   #welcomed = false;
@@ -113,6 +53,7 @@ class PilotAgent implements Agent {
 
   constructor(options: AgentOptions, nowMs: number) {
     this.#options = options;
+    this.#outbox = new Outbox(options.outboxItemsMax ?? PILOT.outboxItemsMax);
     this.#idleSeconds = options.idleSeconds;
     this.#startedMs = nowMs;
     this.#idleSinceMs = nowMs;
@@ -128,12 +69,7 @@ class PilotAgent implements Agent {
 
   held(): readonly HeldLease[] {
     const running = this.#slots.flatMap((slot) => (slot.running === null ? [] : [slot.running]));
-    const finished = this.#outbox.map(({ slot, result: { item, epoch } }) => ({
-      item,
-      epoch,
-      slot: slot.index,
-    }));
-    return [...running, ...finished];
+    return [...running, ...this.#outbox.held()];
   }
 
   handle(input: AgentInput, nowMs: number): AgentAction[] {
@@ -220,8 +156,9 @@ class PilotAgent implements Agent {
     this.#scheduleBeat(nowMs);
     this.#idleSinceMs = nowMs;
     const asking = new Set<Slot>();
-    for (const { slot, result } of this.#outbox) {
-      if (result.type === "runAnswer") {
+    for (const { slot: index, result } of this.#outbox.items) {
+      const slot = this.#slots[index];
+      if (result.type === "runAnswer" || slot === undefined) {
         this.#send(result);
         continue;
       }
@@ -254,7 +191,7 @@ class PilotAgent implements Agent {
     this.#grantSeen = Math.max(this.#grantSeen, grant.grantNo);
     for (const { taskId, spec } of grant.specs) this.#learn(taskId, spec);
     for (const granted of grant.items) {
-      if (this.held().some((lease) => isSame(lease, granted.item, granted.epoch))) continue;
+      if (this.held().some((lease) => isSameLease(lease, granted.item, granted.epoch))) continue;
       const slot = this.#slots[granted.slot];
       const spec = this.#specs.get(granted.item.taskId);
       const { item, epoch } = granted;
@@ -287,18 +224,14 @@ class PilotAgent implements Agent {
   }
 
   #onAnswer(answer: ToPilotOf<"accepted"> | ToPilotOf<"stale">): void {
-    const index = this.#outbox.findIndex(
-      ({ result }) => isSame(result, answer.item, answer.epoch) && result.seq === answer.seq,
-    );
-    if (index >= 0) this.#outbox.splice(index, 1);
+    this.#outbox.drop(answer.item, answer.epoch, answer.seq);
     this.#maybeExit();
   }
 
   #onStop(item: Item, epoch: Epoch): void {
-    const index = this.#outbox.findIndex(({ result }) => isSame(result, item, epoch));
-    if (index >= 0) this.#outbox.splice(index, 1);
+    this.#outbox.drop(item, epoch, null);
     const slot = this.#slots.find(
-      (one) => one.running !== null && isSame(one.running, item, epoch),
+      (one) => one.running !== null && isSameLease(one.running, item, epoch),
     );
     if (slot === undefined) return this.#maybeExit();
     slot.stopping = "discard";
@@ -307,7 +240,8 @@ class PilotAgent implements Agent {
 
   #onPayloadEnded(ended: Extract<AgentInput, { type: "payloadEnded" }>, nowMs: number): void {
     const slot = this.#slots[ended.lease.slot];
-    if (slot?.running == null || !isSame(slot.running, ended.lease.item, ended.lease.epoch)) return;
+    if (slot?.running == null || !isSameLease(slot.running, ended.lease.item, ended.lease.epoch))
+      return;
     const { item, epoch } = slot.running;
     const { stopping } = slot;
     slot.running = null;
@@ -326,7 +260,8 @@ class PilotAgent implements Agent {
   /** A run that was stopped by the server is over; one that was cut short here is given back, which uses none of its tries. */
   #onRunEnded(ended: Extract<AgentInput, { type: "runEnded" }>, nowMs: number): void {
     const slot = this.#slots[ended.lease.slot];
-    if (slot?.running == null || !isSame(slot.running, ended.lease.item, ended.lease.epoch)) return;
+    if (slot?.running == null || !isSameLease(slot.running, ended.lease.item, ended.lease.epoch))
+      return;
     const { item, epoch } = slot.running;
     const { stopping } = slot;
     slot.running = null;
@@ -343,7 +278,7 @@ class PilotAgent implements Agent {
         message,
         log: ended.log,
       } as const;
-      this.#outbox.push({ slot, result });
+      this.#outbox.push(slot.index, result);
       if (this.#welcomed) this.#send(result);
     } else if (stopping !== "discard") {
       this.#send({
@@ -383,10 +318,7 @@ class PilotAgent implements Agent {
       seq: 1,
       next: this.#welcomed ? this.#nextRequest(slot) : null,
     };
-    this.#outbox.push({ slot, result });
-    // A pilot cut off for long keeps its newest results; each slot works on one item, so this bound is far away.
-    const { outboxItemsMax = PILOT.outboxItemsMax } = this.#options;
-    if (this.#outbox.length > outboxItemsMax) this.#outbox.shift();
+    this.#outbox.push(slot.index, result);
     if (this.#welcomed) this.#send(result);
   }
 
@@ -397,7 +329,7 @@ class PilotAgent implements Agent {
       for (const slot of this.#slots)
         if (slot.asksWithBeat && slot.running === null) this.#request(slot);
     }
-    const busy = this.#slots.some((slot) => slot.running !== null) || this.#outbox.length > 0;
+    const busy = this.#slots.some((slot) => slot.running !== null) || !this.#outbox.isEmpty;
     if (busy) this.#idleSinceMs = nowMs;
     // A restart of the server should not cost the pilots.
     const limitSeconds = this.#welcomed
@@ -427,7 +359,7 @@ class PilotAgent implements Agent {
 
   #maybeExit(): void {
     if (this.#leaving === null || this.#slots.some((slot) => slot.running !== null)) return;
-    if (this.#outbox.length > 0) return;
+    if (!this.#outbox.isEmpty) return;
     this.#exit(this.#leaving.reason, this.#leaving.detail);
   }
 
@@ -437,16 +369,4 @@ class PilotAgent implements Agent {
     if (reason !== "refused") this.#send({ type: "bye", reason: detail });
     this.#actions.push({ type: "exit", reason, detail });
   }
-}
-
-function isSame(
-  lease: { readonly item: Item; readonly epoch: Epoch },
-  item: Item,
-  epoch: Epoch,
-): boolean {
-  if (lease.epoch[0] !== epoch[0] || lease.epoch[1] !== epoch[1]) return false;
-  if (lease.item.taskId !== item.taskId || lease.item.type !== item.type) return false;
-  if (lease.item.type === "evaluation")
-    return item.type === "evaluation" && lease.item.pointId === item.pointId;
-  return item.type === "steering" && lease.item.run === item.run;
 }

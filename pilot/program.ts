@@ -8,7 +8,7 @@ import { PILOT } from "../protocol/limits.ts";
 import type { FromPilot, GrantedItem, Outcome, ToPilot } from "../protocol/pilot-messages.ts";
 import type { SlotResources } from "../protocol/resources.ts";
 import type { TaskSpecification } from "../protocol/task.ts";
-import type { Agent, AgentAction, AgentInput } from "./agent.ts";
+import type { Agent, AgentAction, AgentInput } from "./agent-port.ts";
 import { cleanMessage } from "./clean-message.ts";
 import type { EvaluationEnd, PayloadRunner } from "./payload.ts";
 import type { ServerApi } from "./server-api.ts";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type AgentAction, type AgentInput, createAgent } from "../../../pilot/agent.ts";
+import { createAgent } from "../../../pilot/agent.ts";
+import type { AgentAction, AgentInput } from "../../../pilot/agent-port.ts";
 import type {
   FromPilot,
   FromPilotOf,
@@ -483,5 +484,74 @@ describe("the agent leaving", () => {
     bench.take({ type: "stopRequested", reason: "SIGTERM", walltimeOver: false });
     assert.deepEqual(bench.connect(), []);
     assert.equal(bench.exits.length, 1);
+  });
+});
+
+describe("the agent running steering", () => {
+  const item = { type: "steering", taskId: TASK_ID, run: 2 } as const;
+  const lease = { item, epoch: [1, 3] as const, slot: 0 };
+
+  /** An agent whose one slot executes a run. */
+  function steering(): Bench {
+    const bench = connected();
+    const granting = {
+      ...lease,
+      attempt: 1,
+      pointText: "",
+      seed: 1,
+      token: "token",
+      steering: { numPoints: 2, maxPoints: 4 },
+    };
+    const specs = [{ taskId: TASK_ID, spec: SPEC }];
+    bench.take({
+      type: "message",
+      message: { type: "grant", grantNo: 1, requestNo: 1, items: [granting], specs },
+    });
+    assert.deepEqual(bench.agent.held(), [lease]);
+    return bench;
+  }
+
+  function ended(points: string | null): AgentInput {
+    return { type: "runEnded", lease, answer: { points, message: "" }, log: "said" };
+  }
+
+  it("hands the answer over, keeps it until it is answered, and asks for more", () => {
+    const bench = steering();
+    bench.take(ended("[]"));
+    const [answer] = bench.sentOf("runAnswer");
+    assert.deepEqual([answer?.points, answer?.log], ["[]", "said"]);
+    assert.equal(bench.sentOf("request").length, 2);
+    assert.deepEqual(bench.agent.held(), [lease]);
+    bench.take({ type: "message", message: { type: "accepted", item, epoch: [1, 3], seq: 1 } });
+    assert.deepEqual(bench.agent.held(), []);
+  });
+
+  it("sends an answer again after a reconnect", () => {
+    const bench = steering();
+    bench.take({ type: "disconnected" });
+    bench.take(ended("[]"));
+    assert.equal(bench.sentOf("runAnswer").length, 0);
+    bench.connect();
+    assert.equal(bench.sentOf("runAnswer").length, 1);
+  });
+
+  it("gives a run back that it has to cut short, which is no failed try", () => {
+    const bench = steering();
+    bench.take({ type: "stopRequested", reason: "evicted", walltimeOver: false });
+    bench.take({ type: "runEnded", lease, answer: null, log: "" });
+    assert.deepEqual(bench.sentOf("release")[0]?.item, item);
+    assert.equal(bench.exits.length, 1);
+  });
+
+  it("says nothing of a run that the server has stopped", () => {
+    const bench = steering();
+    bench.take({
+      type: "message",
+      message: { type: "stop", item, epoch: [1, 3], reason: "killed" },
+    });
+    assert.deepEqual(bench.stopped, [0]);
+    bench.take({ type: "runEnded", lease, answer: null, log: "" });
+    assert.deepEqual([bench.sentOf("runAnswer"), bench.sentOf("release")], [[], []]);
+    assert.equal(bench.sentOf("request").length, 2);
   });
 });

@@ -1,0 +1,58 @@
+/** Results that the server has not answered yet: kept, listed as held, sent again after each reconnect. */
+import type { Epoch, Item } from "../protocol/ids.ts";
+import type { FromPilotOf, HeldLease } from "../protocol/pilot-messages.ts";
+
+export type Answerable = FromPilotOf<"result"> | FromPilotOf<"runAnswer">;
+
+export interface Unanswered {
+  readonly slot: number;
+  readonly result: Answerable;
+}
+
+/** First in, first sent. A pilot cut off for long keeps its newest results; each slot works on one item, so the bound is far. */
+export class Outbox {
+  readonly #itemsMax: number;
+  readonly #items: Unanswered[] = [];
+
+  constructor(itemsMax: number) {
+    this.#itemsMax = itemsMax;
+  }
+
+  get isEmpty(): boolean {
+    return this.#items.length === 0;
+  }
+
+  get items(): readonly Unanswered[] {
+    return this.#items;
+  }
+
+  push(slot: number, result: Answerable): void {
+    this.#items.push({ slot, result });
+    if (this.#items.length > this.#itemsMax) this.#items.shift();
+  }
+
+  /** The server has answered this message, or with `seq` null wants nothing more of the lease. */
+  drop(item: Item, epoch: Epoch, seq: number | null): void {
+    const index = this.#items.findIndex(
+      ({ result }) => isSameLease(result, item, epoch) && (seq === null || result.seq === seq),
+    );
+    if (index >= 0) this.#items.splice(index, 1);
+  }
+
+  held(): HeldLease[] {
+    return this.#items.map(({ slot, result: { item, epoch } }) => ({ item, epoch, slot }));
+  }
+}
+
+/** Whether a lease is on this item under this epoch. */
+export function isSameLease(
+  lease: { readonly item: Item; readonly epoch: Epoch },
+  item: Item,
+  epoch: Epoch,
+): boolean {
+  if (lease.epoch[0] !== epoch[0] || lease.epoch[1] !== epoch[1]) return false;
+  if (lease.item.taskId !== item.taskId || lease.item.type !== item.type) return false;
+  if (lease.item.type === "evaluation")
+    return item.type === "evaluation" && lease.item.pointId === item.pointId;
+  return item.type === "steering" && lease.item.run === item.run;
+}
