@@ -1,7 +1,8 @@
 /** Calls of the REST routes: every answer passes its schema, every error becomes a HyperpilotError. */
 import type { z } from "zod";
 import { ERROR_KINDS, HyperpilotError, errorText, type ErrorCode } from "../protocol/errors.ts";
-import { API_ROOT, ErrorAnswer, ROUTES, type RouteName } from "../protocol/rest.ts";
+import { API_ROOT, ErrorAnswer } from "../protocol/rest.ts";
+import { ROUTES, type RouteName } from "../protocol/routes.ts";
 import { z as schemas } from "zod";
 import type { Connection } from "./connection.ts";
 import { AnsweredError } from "./errors.ts";

@@ -11,7 +11,7 @@ import {
   type FromHarvester,
   type ToHarvester,
 } from "../protocol/harvester-messages.ts";
-import { HARVESTER_SOCKET_PATH } from "../protocol/rest.ts";
+import { HARVESTER_SOCKET_PATH } from "../protocol/routes.ts";
 import { OUR_RANGE } from "../protocol/version.ts";
 import { createLocalDriver } from "./drivers/local.ts";
 import { createHarvester, type Harvester } from "./program.ts";

@@ -16,7 +16,7 @@ import type {
 import type { TaskSpecification } from "../protocol/task.ts";
 import { OUR_RANGE } from "../protocol/version.ts";
 import type { Agent, AgentAction, AgentInput, AgentOptions, ExitReason } from "./agent-port.ts";
-import { Outbox, isSameLease } from "./outbox.ts";
+import { type Answerable, Outbox, isSameLease } from "./outbox.ts";
 
 interface Slot {
   readonly index: number;
@@ -239,37 +239,26 @@ class PilotAgent implements Agent {
   }
 
   #onPayloadEnded(ended: Extract<AgentInput, { type: "payloadEnded" }>, nowMs: number): void {
-    const slot = this.#slots[ended.lease.slot];
-    if (slot?.running == null || !isSameLease(slot.running, ended.lease.item, ended.lease.epoch))
-      return;
-    const { item, epoch } = slot.running;
-    const { stopping } = slot;
-    slot.running = null;
-    slot.stopping = null;
-    this.#idleSinceMs = nowMs;
-    const outcome = ended.outcome ?? this.#outcomeOf(stopping, ended.durationSeconds);
+    const freed = this.#free(ended.lease, nowMs);
+    if (freed === null) return;
+    const { slot, stopping } = freed;
+    const { item, epoch } = ended.lease;
+    const { durationSeconds, log } = ended;
+    const outcome = ended.outcome ?? this.#outcomeOf(stopping, durationSeconds);
     if (outcome === null || stopping === "discard") this.#request(slot);
-    else
-      this.#report(
-        { item, epoch, outcome, durationSeconds: ended.durationSeconds, log: ended.log },
-        slot,
-      );
+    else this.#report({ item, epoch, outcome, durationSeconds, log }, slot);
     this.#maybeExit();
   }
 
   /** A run that was stopped by the server is over; one that was cut short here is given back, which uses none of its tries. */
   #onRunEnded(ended: Extract<AgentInput, { type: "runEnded" }>, nowMs: number): void {
-    const slot = this.#slots[ended.lease.slot];
-    if (slot?.running == null || !isSameLease(slot.running, ended.lease.item, ended.lease.epoch))
-      return;
-    const { item, epoch } = slot.running;
-    const { stopping } = slot;
-    slot.running = null;
-    slot.stopping = null;
-    this.#idleSinceMs = nowMs;
+    const freed = this.#free(ended.lease, nowMs);
+    if (freed === null) return;
+    const { slot, stopping } = freed;
+    const { item, epoch } = ended.lease;
     if (ended.answer !== null && stopping !== "discard") {
       const { points, message } = ended.answer;
-      const result = {
+      this.#deliver(slot, {
         type: "runAnswer",
         item,
         epoch,
@@ -277,19 +266,30 @@ class PilotAgent implements Agent {
         points,
         message,
         log: ended.log,
-      } as const;
-      this.#outbox.push(slot.index, result);
-      if (this.#welcomed) this.#send(result);
-    } else if (stopping !== "discard") {
-      this.#send({
-        type: "release",
-        item,
-        epoch,
-        reason: this.#leaving?.detail ?? "the run was cut short",
       });
+    } else if (stopping !== "discard") {
+      const reason = this.#leaving?.detail ?? "the run was cut short";
+      this.#send({ type: "release", item, epoch, reason });
     }
     this.#request(slot);
     this.#maybeExit();
+  }
+
+  /** The slot whose payload has ended, free now; null when it did not run this lease. */
+  #free(lease: HeldLease, nowMs: number): { slot: Slot; stopping: Stopping | null } | null {
+    const slot = this.#slots[lease.slot];
+    if (slot?.running == null || !isSameLease(slot.running, lease.item, lease.epoch)) return null;
+    const { stopping } = slot;
+    slot.running = null;
+    slot.stopping = null;
+    this.#idleSinceMs = nowMs;
+    return { slot, stopping };
+  }
+
+  /** Keeps an answer until the server has answered it, and sends it as soon as there is a session. */
+  #deliver(slot: Slot, result: Answerable): void {
+    this.#outbox.push(slot.index, result);
+    if (this.#welcomed) this.#send(result);
   }
 
   #outcomeOf(stopping: Stopping | null, durationSeconds: number): Outcome | null {
@@ -318,8 +318,7 @@ class PilotAgent implements Agent {
       seq: 1,
       next: this.#welcomed ? this.#nextRequest(slot) : null,
     };
-    this.#outbox.push(slot.index, result);
-    if (this.#welcomed) this.#send(result);
+    this.#deliver(slot, result);
   }
 
   #onTick(nowMs: number): void {

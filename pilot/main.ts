@@ -22,7 +22,7 @@ import {
   type PilotSessionAnswer,
   ToPilotFrame,
 } from "../protocol/pilot-messages.ts";
-import { PILOT_SOCKET_PATH } from "../protocol/rest.ts";
+import { PILOT_SOCKET_PATH } from "../protocol/routes.ts";
 import { createAgent } from "./agent.ts";
 import { makeScratch, readBootFile } from "./config.ts";
 import { watchWalltime } from "./deadline.ts";

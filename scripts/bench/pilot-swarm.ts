@@ -9,7 +9,8 @@ import {
   type GrantedItem,
   type ToPilot,
 } from "../../protocol/pilot-messages.ts";
-import { API_ROOT, HARVESTER_SOCKET_PATH, PILOT_SOCKET_PATH } from "../../protocol/rest.ts";
+import { API_ROOT } from "../../protocol/rest.ts";
+import { HARVESTER_SOCKET_PATH, PILOT_SOCKET_PATH } from "../../protocol/routes.ts";
 import { OUR_RANGE } from "../../protocol/version.ts";
 
 export interface SwarmOptions {

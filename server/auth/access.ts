@@ -1,7 +1,7 @@
 /** Who may do what: one table, one function. Pure. */
 import { HyperpilotError } from "../../protocol/errors.ts";
 import type { Epoch, Item } from "../../protocol/ids.ts";
-import type { Route } from "../../protocol/rest.ts";
+import type { Route } from "../../protocol/routes.ts";
 import type { Role } from "../events.ts";
 import type { Principal } from "../inbox.ts";
 

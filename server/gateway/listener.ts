@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import { ERROR_KINDS, HyperpilotError, errorText, type ErrorParts } from "../../protocol/errors.ts";
 import { WIRE } from "../../protocol/limits.ts";
-import { HARVESTER_SOCKET_PATH, PILOT_SOCKET_PATH } from "../../protocol/rest.ts";
+import { HARVESTER_SOCKET_PATH, PILOT_SOCKET_PATH } from "../../protocol/routes.ts";
 import type { Logger } from "../../common/log.ts";
 import { authorize } from "../auth/access.ts";
 import type { SessionTokens } from "../auth/session-tokens.ts";

@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { HyperpilotError, type ErrorCode } from "../../protocol/errors.ts";
-import { ROUTES, type Route, type RouteName } from "../../protocol/rest.ts";
+import { ROUTES, type Route, type RouteName } from "../../protocol/routes.ts";
 import type { Caller, UserCaller } from "../auth/access.ts";
 import { refusedInput, type RefusedPart } from "./refused-input.ts";
 

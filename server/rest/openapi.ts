@@ -1,7 +1,8 @@
 /** OpenAPI 3.1 of the REST API, from the table of routes and the schemas that parse it. Pure. */
 import { z } from "zod";
 import { PROTOCOL_VERSION } from "../../protocol/version.ts";
-import { API_ROOT, ErrorAnswer, ROUTES, type Route } from "../../protocol/rest.ts";
+import { API_ROOT, ErrorAnswer } from "../../protocol/rest.ts";
+import { ROUTES, type Route } from "../../protocol/routes.ts";
 
 const JSON_SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema";
 

@@ -7,7 +7,7 @@ import { silentLogger } from "../../common/log.ts";
 import { decodeFrame, encode } from "../../protocol/codec.ts";
 import { WIRE } from "../../protocol/limits.ts";
 import { ToPilotFrame, type FromPilot, type ToPilot } from "../../protocol/pilot-messages.ts";
-import { HARVESTER_SOCKET_PATH, PILOT_SOCKET_PATH } from "../../protocol/rest.ts";
+import { HARVESTER_SOCKET_PATH, PILOT_SOCKET_PATH } from "../../protocol/routes.ts";
 import { createSessionTokens, type SessionTokens } from "../../server/auth/session-tokens.ts";
 import { drawToken } from "../../server/auth/tokens.ts";
 import { createCore } from "../../server/core.ts";

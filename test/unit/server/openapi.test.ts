@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { ROUTES } from "../../../protocol/rest.ts";
+import { ROUTES } from "../../../protocol/routes.ts";
 import { TaskSpecification } from "../../../protocol/task.ts";
 import { openApiDocument } from "../../../server/rest/openapi.ts";
 import { refusedInput } from "../../../server/rest/refused-input.ts";

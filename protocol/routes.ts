@@ -1,0 +1,232 @@
+/** Routes of the REST API and the paths of its sockets: one table for server, client and OpenAPI. */
+import { z } from "zod";
+import { QueueConfig } from "./queue.ts";
+import {
+  API_ROOT,
+  ControlRequest,
+  IssueTokenAnswer,
+  IssueTokenRequest,
+  LimitsRequest,
+  PilotView,
+  PointDetail,
+  PointView,
+  QueueView,
+  RetryRequest,
+  StateAnswer,
+  StatusView,
+  SubmitAnswer,
+  SubmitRequest,
+  TaskDetail,
+  TaskSummary,
+  TokenView,
+  WhyAnswer,
+  listOf,
+} from "./rest.ts";
+import { POINT_STATES, TASK_STATES } from "./states.ts";
+
+/** One route: the server registers it, OpenAPI lists it, the client calls it. */
+export interface Route {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly path: string;
+  readonly summary: string;
+  /** Who may call it; `lease` and `boot` are bearer tokens of pilots. */
+  readonly access: "public" | "user" | "operator" | "admin" | "harvester" | "boot" | "lease";
+  readonly query?: z.ZodType;
+  readonly body?: z.ZodType;
+  readonly answer?: z.ZodType;
+}
+
+const page = z.strictObject({
+  cursor: z.string().max(64).optional(),
+  limit: z.coerce.number().int().min(1).max(1_000).optional(),
+});
+
+/** All routes, relative to {@link API_ROOT}. */
+export const ROUTES = {
+  health: {
+    method: "GET",
+    path: "/health",
+    summary: "Whether the server takes writes",
+    access: "public",
+  },
+  openapi: { method: "GET", path: "/openapi.json", summary: "This description", access: "public" },
+  submitTask: {
+    method: "POST",
+    path: "/tasks",
+    summary: "Submit a search; repeating it with the same uuid returns the same task",
+    access: "user",
+    body: SubmitRequest,
+    answer: SubmitAnswer,
+  },
+  listTasks: {
+    method: "GET",
+    path: "/tasks",
+    summary: "Searches, newest first",
+    access: "user",
+    query: page.extend({
+      state: z.enum(TASK_STATES).optional(),
+      all: z.enum(["true", "false"]).optional(),
+    }),
+    answer: listOf(TaskSummary),
+  },
+  showTask: {
+    method: "GET",
+    path: "/tasks/:taskId",
+    summary: "One search",
+    access: "user",
+    answer: TaskDetail,
+  },
+  watchTask: {
+    method: "GET",
+    path: "/tasks/:taskId/watch",
+    summary: "Server-sent events: one search each time it changes, at most twice a second",
+    access: "user",
+  },
+  listPoints: {
+    method: "GET",
+    path: "/tasks/:taskId/points",
+    summary: "Points of a search",
+    access: "user",
+    query: page.extend({
+      state: z.enum(POINT_STATES).optional(),
+      sort: z.enum(["id", "loss"]).optional(),
+    }),
+    answer: listOf(PointView),
+  },
+  showPoint: {
+    method: "GET",
+    path: "/tasks/:taskId/points/:pointId",
+    summary: "One point with its attempts",
+    access: "user",
+    answer: PointDetail,
+  },
+  why: {
+    method: "GET",
+    path: "/tasks/:taskId/why",
+    summary: "Why nothing runs, or what runs",
+    access: "user",
+    answer: WhyAnswer,
+  },
+  pointLog: {
+    method: "GET",
+    path: "/tasks/:taskId/points/:pointId/log",
+    summary: "Output of the evaluations of a point",
+    access: "user",
+  },
+  controlTask: {
+    method: "POST",
+    path: "/tasks/:taskId/control",
+    summary: "pause, resume, finish, hardFinish, kill",
+    access: "user",
+    body: ControlRequest,
+    answer: StateAnswer,
+  },
+  changeLimits: {
+    method: "POST",
+    path: "/tasks/:taskId/limits",
+    summary: "Raise or lower limits",
+    access: "user",
+    body: LimitsRequest,
+    answer: StateAnswer,
+  },
+  retryPoints: {
+    method: "POST",
+    path: "/tasks/:taskId/retry",
+    summary: "Evaluate chosen points again, as new points",
+    access: "user",
+    body: RetryRequest,
+    answer: StateAnswer,
+  },
+  putSandbox: {
+    method: "PUT",
+    path: "/sandboxes/:sha256",
+    summary: "Upload a task's files (tar.gz)",
+    access: "user",
+  },
+  getSandbox: {
+    method: "GET",
+    path: "/sandboxes/:sha256",
+    summary: "A task's files, for a lease",
+    access: "lease",
+  },
+  steeringInput: {
+    method: "GET",
+    path: "/leases/steering-input",
+    summary: "The file %IN of a run, for a lease",
+    access: "lease",
+  },
+  putLog: {
+    method: "PUT",
+    path: "/leases/log",
+    summary: "Output of an evaluation, for a lease",
+    access: "lease",
+  },
+  listQueues: {
+    method: "GET",
+    path: "/queues",
+    summary: "Queues with live numbers",
+    access: "user",
+    answer: listOf(QueueView),
+  },
+  putQueue: {
+    method: "PUT",
+    path: "/queues/:name",
+    summary: "Add or change a queue",
+    access: "operator",
+    body: QueueConfig,
+    answer: QueueConfig,
+  },
+  removeQueue: {
+    method: "DELETE",
+    path: "/queues/:name",
+    summary: "Remove a queue",
+    access: "operator",
+  },
+  listPilots: {
+    method: "GET",
+    path: "/pilots",
+    summary: "Pilots with what they were granted",
+    access: "user",
+    query: page.extend({ queue: z.string().optional() }),
+    answer: listOf(PilotView),
+  },
+  status: {
+    method: "GET",
+    path: "/status",
+    summary: "Health of the server",
+    access: "admin",
+    answer: StatusView,
+  },
+  listTokens: {
+    method: "GET",
+    path: "/tokens",
+    summary: "Tokens, without their secrets",
+    access: "admin",
+    answer: listOf(TokenView),
+  },
+  issueToken: {
+    method: "POST",
+    path: "/tokens",
+    summary: "Make a token; it is shown once",
+    access: "admin",
+    body: IssueTokenRequest,
+    answer: IssueTokenAnswer,
+  },
+  revokeToken: {
+    method: "DELETE",
+    path: "/tokens/:id",
+    summary: "Revoke a token",
+    access: "admin",
+  },
+  pilotSession: {
+    method: "POST",
+    path: "/pilot-sessions",
+    summary: "Exchange a boot secret for a session token",
+    access: "boot",
+  },
+} as const satisfies Record<string, Route>;
+export type RouteName = keyof typeof ROUTES;
+
+/** WebSocket paths; the bearer token travels in the Authorization header of the upgrade. */
+export const PILOT_SOCKET_PATH = `${API_ROOT}/pilots/socket`;
+export const HARVESTER_SOCKET_PATH = `${API_ROOT}/harvesters/socket`;
