@@ -13,8 +13,8 @@ export type TaskState = (typeof TASK_STATES)[number];
 export const TASK_TRANSITIONS: Readonly<Record<TaskState, readonly TaskState[]>> = {
   defined: ["running", "aborted"],
   running: ["paused", "finishing", "finished", "failed", "aborted"],
-  paused: ["running", "finishing", "aborted"],
-  finishing: ["running", "finished", "failed", "aborted"],
+  paused: ["running", "finishing", "finished", "failed", "aborted"],
+  finishing: ["running", "finishing", "finished", "failed", "aborted"],
   finished: ["running"],
   failed: ["running"],
   aborted: ["running"],

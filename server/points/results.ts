@@ -139,6 +139,8 @@ function goOn(
     if (isItsJob) endJob(turn, verdict.task, job.id, "pilotGone");
     return;
   }
-  if (!takeRequest(turn, pilot, next)) return;
-  if (isItsJob && job.slot === next.slot) continueJob(turn, verdict.task, job.id, pilot);
+  const waits = takeRequest(turn, pilot, next);
+  if (!isItsJob) return;
+  if (waits && job.slot === next.slot) continueJob(turn, verdict.task, job.id, pilot);
+  else endJob(turn, verdict.task, job.id, "pilotGone");
 }

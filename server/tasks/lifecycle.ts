@@ -180,6 +180,8 @@ export function checkCadence(minUnevaluatedPoints: number, nPointsPerIteration: 
 
 /** Makes new points of chosen final ones; the originals leave %IN. */
 export function retryPoints(turn: Turn, task: Task, pointIds: readonly string[], by: string): void {
+  if (task.drains && !isEnded(task.state))
+    throw conflict(task, "retry", "it evaluates nothing more before it has ended");
   const originals = pointIds.map((id) => {
     const point = task.points.get(id);
     const ended = point !== undefined && (isFinal(point.state) || point.state === "notEvaluated");

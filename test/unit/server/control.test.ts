@@ -59,6 +59,36 @@ describe("control of a task", () => {
     }
   });
 
+  it("finish drains a task that was finishing by itself, too", () => {
+    const world = new World();
+    const { task, pilot } = running(world, 1);
+    assert.equal(task.state, "finishing");
+    world.command({ type: "controlTask", taskId: task.id, action: "finish" });
+    pilot.fail();
+    assert.deepEqual([task.state, task.counts.notEvaluated], ["failed", 1]);
+  });
+
+  it("hard finish ends a paused task", () => {
+    const world = new World();
+    const { task, pilot } = running(world);
+    pilot.loss(1);
+    world.command({ type: "controlTask", taskId: task.id, action: "pause" });
+    world.command({ type: "controlTask", taskId: task.id, action: "hardFinish" });
+    assert.equal(task.state, "finished");
+  });
+
+  it("retry is refused while a finishing task evaluates nothing more", () => {
+    const world = new World();
+    const { task, pilot } = running(world);
+    pilot.loss(1);
+    world.command({ type: "controlTask", taskId: task.id, action: "finish" });
+    const command = { type: "retryPoints", taskId: task.id, pointIds: ["0"] } as const;
+    assert.throws(() => world.command(command), { code: "E_CONFLICT" });
+    pilot.loss(1);
+    world.command(command);
+    assert.equal(task.round, 2);
+  });
+
   it("is refused on an ended task, with its state and reason", () => {
     const world = new World();
     const { task, pilot } = running(world, 1);

@@ -113,6 +113,15 @@ describe("jobs", () => {
     assert.deepEqual([task.counts.done, task.counts.ready, task.interruptions], [1, 1, 0]);
   });
 
+  it("end when their point ends on a pilot that is being drained", () => {
+    const world = new World();
+    const pilot = world.pilot();
+    const task = world.submit({}, { maxPoints: 2, nPointsPerIteration: 2 });
+    for (const live of world.reactor.live.pilots.values()) live.draining = true;
+    pilot.loss(1);
+    assert.deepEqual([task.jobs.size, task.counts.ready], [0, 1]);
+  });
+
   it("act on a lowered nParallelEvaluation at point boundaries", () => {
     const world = new World();
     const pilot = world.pilot({ slots: 2 });
