@@ -266,7 +266,7 @@ class Walk {
       if (isFinal(point.state)) this.finals.set(key, now);
       const before = this.epochs.get(key) ?? [0, 0];
       assert.ok(point.epoch[1] >= before[1], "epochs only grow");
-      this.epochs.set(key, point.epoch as [number, number]);
+      this.epochs.set(key, point.epoch);
     }
   }
 
