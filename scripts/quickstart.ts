@@ -143,7 +143,7 @@ async function search(): Promise<string> {
       seconds,
     });
   }
-  const next = keep ? `${cli} up --data ${data}` : `./dist/client/main.js up`;
+  const next = keep ? `${cli} up --data ${data}` : "./hyperpilot up";
   return `Best loss ${best.loss.toFixed(4)} at ${best.text} in ${seconds} s (sandbox: ${runtime}). Next: ${next}`;
 }
 
