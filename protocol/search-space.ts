@@ -4,6 +4,10 @@ import { HyperpilotError } from "./errors.ts";
 import { memberOf, parseJsonText, placeOf, type JsonNode } from "./json-text.ts";
 import { TASK } from "./limits.ts";
 
+export type RangeMethod =
+  "uniform" | "uniformint" | "quniform" | "loguniform" | "loguniformint" | "qloguniform";
+export type NormalMethod = "normal" | "qnormal" | "lognormal" | "qlognormal";
+
 export type Parameter =
   | {
       readonly name: string;
@@ -13,9 +17,19 @@ export type Parameter =
     }
   | {
       readonly name: string;
-      readonly method: "uniform" | "uniformint" | "loguniform" | "loguniformint";
+      readonly method: RangeMethod;
       readonly low: number;
       readonly high: number;
+      /** Distance of neighbouring values, all of them multiples of it; null: continuous. 1 for integers. */
+      readonly step: number | null;
+    }
+  | {
+      readonly name: string;
+      readonly method: NormalMethod;
+      /** Mean and standard deviation; of the logarithm for lognormal. */
+      readonly mu: number;
+      readonly sigma: number;
+      readonly step: number | null;
     }
   | { readonly name: string; readonly method: "fixed"; readonly value: string };
 
@@ -25,17 +39,16 @@ export interface SearchSpace {
   readonly warnings: readonly string[];
 }
 
-const SUPPORTED = ["categorical", "uniform", "uniformint", "loguniform", "loguniformint", "fixed"];
-const KNOWN = [
-  ...SUPPORTED,
+const RANGES: readonly RangeMethod[] = [
+  "uniform",
+  "uniformint",
   "quniform",
+  "loguniform",
+  "loguniformint",
   "qloguniform",
-  "normal",
-  "qnormal",
-  "lognormal",
-  "qlognormal",
 ];
-
+const NORMALS: readonly NormalMethod[] = ["normal", "qnormal", "lognormal", "qlognormal"];
+const SUPPORTED = ["categorical", ...RANGES, ...NORMALS, "fixed"];
 /** Parses and checks a search space. Errors: E_JSON, E_SEARCH_SPACE, each with `name:line:column`, reason and remedy. */
 export function parseSearchSpace(text: string, fileName: string): SearchSpace {
   const root = parseJsonText(text, { name: fileName, bytesMax: TASK.searchSpaceBytesMax });
@@ -98,17 +111,12 @@ class SpaceReader {
         throw this.wrong(dimension.start, `"${name}" has no value`, 'add "value"');
       return { name, method, value: value.raw };
     }
-    return this.range(name, method as "uniform", dimension);
+    const range = RANGES.find((one) => one === method);
+    if (range !== undefined) return this.range(name, range, dimension);
+    return this.normal(name, NORMALS.find((one) => one === method) ?? "normal", dimension);
   }
 
   private unknownMethod(name: string, start: number, method: string): HyperpilotError {
-    if (KNOWN.includes(method)) {
-      return this.wrong(
-        start,
-        `method "${method}" of "${name}" is not supported by built-in steering`,
-        `use one of ${SUPPORTED.join(", ")}`,
-      );
-    }
     const near = didYouMean(method, SUPPORTED);
     const remedy = near === null ? `use one of ${SUPPORTED.join(", ")}` : `did you mean "${near}"?`;
     return this.wrong(start, `unknown method "${method}" of "${name}"`, remedy);
@@ -137,29 +145,49 @@ class SpaceReader {
     return { name, method: "categorical", categories: distinct };
   }
 
-  private range(
-    name: string,
-    method: "uniform" | "uniformint" | "loguniform" | "loguniformint",
-    dimension: JsonNode,
-  ): Parameter {
+  private range(name: string, method: RangeMethod, dimension: JsonNode): Parameter {
     this.checkKeys(name, dimension, ["low", "high", "base", "q", "grid_search"]);
-    const low = this.bound(name, dimension, "low", method.endsWith("int"));
-    const high = this.bound(name, dimension, "high", method.endsWith("int"));
+    const isInteger = method.endsWith("int");
+    const low = this.bound(name, dimension, "low", isInteger);
+    const high = this.bound(name, dimension, "high", isInteger);
     const start = memberOf(dimension, "low")?.start ?? dimension.start;
-    if (low > high)
+    if (low > high) {
       throw this.wrong(
         start,
         `"low" ${low} of "${name}" is greater than "high" ${high}`,
         "swap them",
       );
-    if (method.startsWith("log") && low <= 0) {
-      throw this.wrong(
-        start,
-        `"low" ${low} of "${name}" must be greater than 0 on a logarithmic scale`,
-        "raise it",
-      );
     }
-    return { name, method, low, high };
+    if (method.includes("log") && low <= 0) {
+      const what = `"low" ${low} of "${name}" must be greater than 0 on a logarithmic scale`;
+      throw this.wrong(start, what, "raise it");
+    }
+    const step = isInteger ? 1 : this.step(name, method, dimension);
+    if (step !== null && Math.floor(high / step) < Math.ceil(low / step)) {
+      const what = `no multiple of "q" ${step} lies between "low" and "high" of "${name}"`;
+      throw this.wrong(start, what, "make q smaller");
+    }
+    return { name, method, low, high, step };
+  }
+
+  private normal(name: string, method: NormalMethod, dimension: JsonNode): Parameter {
+    this.checkKeys(name, dimension, ["mu", "sigma", "q", "base", "grid_search"]);
+    const mu = this.bound(name, dimension, "mu", false);
+    const sigma = this.bound(name, dimension, "sigma", false);
+    if (sigma <= 0) {
+      const start = memberOf(dimension, "sigma")?.start ?? dimension.start;
+      throw this.wrong(start, `"sigma" ${sigma} of "${name}" must be greater than 0`, "raise it");
+    }
+    return { name, method, mu, sigma, step: this.step(name, method, dimension) };
+  }
+
+  /** "q" of the methods that begin with q; the others have none. */
+  private step(name: string, method: string, dimension: JsonNode): number | null {
+    if (!method.startsWith("q")) return null;
+    const q = this.bound(name, dimension, "q", false);
+    if (q > 0) return q;
+    const start = memberOf(dimension, "q")?.start ?? dimension.start;
+    throw this.wrong(start, `"q" ${q} of "${name}" must be greater than 0`, "raise it");
   }
 
   private bound(name: string, dimension: JsonNode, key: string, isInteger: boolean): number {
@@ -209,16 +237,10 @@ export function combinationsOf(parameters: readonly Parameter[]): number {
 
 /** Number of different values of one parameter. */
 export function valuesOf(parameter: Parameter): number {
-  switch (parameter.method) {
-    case "fixed":
-      return 1;
-    case "categorical":
-      return parameter.categories.length;
-    case "uniformint":
-    case "loguniformint":
-      return parameter.high - parameter.low + 1;
-    case "uniform":
-    case "loguniform":
-      return parameter.low === parameter.high ? 1 : Number.POSITIVE_INFINITY;
-  }
+  if (parameter.method === "fixed") return 1;
+  if (parameter.method === "categorical") return parameter.categories.length;
+  if ("mu" in parameter) return Number.POSITIVE_INFINITY;
+  const { low, high, step } = parameter;
+  if (step !== null) return Math.floor(high / step) - Math.ceil(low / step) + 1;
+  return low === high ? 1 : Number.POSITIVE_INFINITY;
 }

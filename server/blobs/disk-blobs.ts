@@ -1,6 +1,6 @@
 /** Blobs as files named by their checksum: complete or absent. */
 import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream } from "node:fs";
+import { createReadStream } from "node:fs";
 import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Transform, type Readable } from "node:stream";
@@ -64,7 +64,9 @@ async function receive(source: Readable, file: string, maxBytes: number): Promis
       else done(null, chunk);
     },
   });
-  await pipeline(source, meter, createWriteStream(file, { flags: "wx", mode: 0o600, flush: true }));
+  // Opened first: a stream that is still opening when the upload fails would make the file after it was removed.
+  const handle = await open(file, "wx", 0o600);
+  await pipeline(source, meter, handle.createWriteStream({ flush: true }));
   return { sha256: hash.digest("hex"), sizeBytes };
 }
 

@@ -1,6 +1,6 @@
 /** Independent uniform draws; in a finite space no point is proposed twice. */
 import { combinationsOf, type Parameter } from "../../protocol/search-space.ts";
-import { drawCoordinate, toText } from "./coordinates.ts";
+import { drawCoordinate, listValues, toText } from "./coordinates.ts";
 import { randomStream, type RandomStream } from "./random-stream.ts";
 import type { AskAnswer, AskRequest } from "./ask.ts";
 
@@ -59,11 +59,4 @@ export function* allTexts(
   for (const value of listValues(parameter)) {
     yield* allTexts(space, [...prefix, `${JSON.stringify(parameter.name)}: ${value}`]);
   }
-}
-
-function* listValues(parameter: Parameter): Generator<string> {
-  if (parameter.method === "fixed") yield parameter.value;
-  else if (parameter.method === "categorical") yield* parameter.categories;
-  else if (parameter.low === parameter.high) yield String(parameter.low);
-  else for (let value = parameter.low; value <= parameter.high; value += 1) yield String(value);
 }

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { parseSearchSpace } from "../../protocol/search-space.ts";
+import { createAsker, type Asker } from "../../server/samplers/asker.ts";
+import type { AskRequest } from "../../server/samplers/sampler.ts";
+
+const REQUEST: AskRequest = {
+  method: "random",
+  space: parseSearchSpace('{"x":{"method":"uniform","dimension":{"low":0,"high":1}}}', "space")
+    .parameters,
+  direction: "min",
+  seed: "1:run:0",
+  want: 3,
+  maxPoints: 10,
+  points: [],
+};
+
+describe("the worker of built-in steering", () => {
+  let asker: Asker;
+
+  afterEach(() => asker.close());
+
+  it("answers, equal requests equally, also many at once", async () => {
+    asker = createAsker();
+    const answers = await Promise.all(Array.from({ length: 20 }, () => asker.ask(REQUEST)));
+    assert.equal(answers[0]?.texts.length, 3);
+    for (const answer of answers) assert.deepEqual(answer, answers[0]);
+  });
+
+  it("says what went wrong, and answers the next request", async () => {
+    asker = createAsker();
+    const broken = { ...REQUEST, space: null } as unknown as AskRequest;
+    await assert.rejects(asker.ask(broken), { code: "E_STEERING" });
+    assert.equal((await asker.ask(REQUEST)).texts.length, 3);
+  });
+
+  it("is given up when it takes too long, and started again", async () => {
+    asker = createAsker(300);
+    const endless = { ...REQUEST, want: 1e9 };
+    await assert.rejects(asker.ask(endless), {
+      code: "E_STEERING",
+      why: /no answer within 0\.3 s/,
+    });
+    assert.equal((await askPatiently(asker)).texts.length, 3);
+  });
+
+  it("rejects what waits when it is closed", async () => {
+    asker = createAsker();
+    const waiting = asker.ask({ ...REQUEST, want: 1e9 });
+    await Promise.all([assert.rejects(waiting, { code: "E_STEERING" }), asker.close()]);
+  });
+});
+
+/** A fresh worker may take longer than the short time-out to start on a busy machine. */
+async function askPatiently(asker: Asker) {
+  for (;;) {
+    try {
+      return await asker.ask(REQUEST);
+    } catch (error) {
+      assert.equal((error as { code: string }).code, "E_STEERING");
+    }
+  }
+}
