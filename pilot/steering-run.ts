@@ -2,7 +2,7 @@
 import { rm } from "node:fs/promises";
 import { assertNever } from "../protocol/assert-never.ts";
 import { HyperpilotError, errorText } from "../protocol/errors.ts";
-import { PILOT, TASK } from "../protocol/limits.ts";
+import { PILOT } from "../protocol/limits.ts";
 import type { GrantedItem, Outcome } from "../protocol/pilot-messages.ts";
 import type { SlotResources } from "../protocol/resources.ts";
 import { STEERING_INPUT, STEERING_OUTPUT, steeringCommand } from "../protocol/steering-command.ts";
@@ -80,7 +80,7 @@ async function execute(
   try {
     return await runner.run({
       item: { ...item, pointText },
-      spec: { ...spec, evaluation: evaluationLike(image, exec) },
+      spec: { ...spec, evaluation: evaluationLike(spec, image, exec) },
       sandboxFile: staged?.file ?? null,
       slot,
       spawner,
@@ -94,9 +94,21 @@ async function execute(
   }
 }
 
-function evaluationLike(image: string, exec: string): TaskSpecification["evaluation"] {
-  const timeoutSeconds = TASK.steeringTimeoutSeconds;
-  return { container: image, exec, input: STEERING_INPUT, output: STEERING_OUTPUT, timeoutSeconds };
+function evaluationLike(
+  spec: TaskSpecification,
+  image: string,
+  exec: string,
+): TaskSpecification["evaluation"] {
+  return {
+    ...spec.evaluation,
+    container: image,
+    exec,
+    input: STEERING_INPUT,
+    output: STEERING_OUTPUT,
+    timeoutSeconds: spec.steeringTimeoutSeconds,
+    metadata: null,
+    metrics: null,
+  };
 }
 
 /** The text of %OUT as the container left it; the server checks that it is a list of points. */

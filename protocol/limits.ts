@@ -85,6 +85,11 @@ export const TASK = {
   pointTextBytesMax: 64 * KIB,
   execBytesMax: 64 * KIB,
   sandboxBytesMax: 10_000_000,
+  /** Names and globs of a task's checkpoint files. */
+  checkpointNamesMax: 100,
+  segmentsMax: 1_000,
+  /** Further forms of slot that a task takes instead of the first. */
+  needsAlternativesMax: 16,
   /** Default of the very large loss that is told for points without a loss. */
   penaltyLoss: 1e5,
   penaltyLossMax: 1e30,

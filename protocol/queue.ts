@@ -54,6 +54,10 @@ export const QueueConfig = z.strictObject({
   runtime: z.enum(RUNTIME_NAMES).default("auto"),
   /** Paths of the node that `host:` payloads may read, besides the system's own. */
   readOnlyPaths: z.array(z.string().startsWith("/").max(1024)).max(64).default([]),
+  /** Whether payloads reach the internet; tasks that need it use only such queues. */
+  internet: z.boolean().default(false),
+  /** Images by another name: what a task names, and what the nodes of this queue use for it (a path, or another image). */
+  images: z.record(z.string().max(4096), z.string().max(4096)).default({}),
   /** Added to the environment of payloads. */
   environment: z
     .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(4096))

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { PILOT } from "./limits.ts";
+import { PILOT, TASK } from "./limits.ts";
 
 const bytes = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 
@@ -47,11 +47,23 @@ export const GpuNeed = z.object({
 });
 export type GpuNeed = z.infer<typeof GpuNeed>;
 
-/** What one evaluation of a task needs. */
-export const Needs = z.object({
+const slotNeeds = {
   cpus: z.number().positive().max(65_536).default(0.5),
   memoryBytes: bytes.default(1_000_000_000),
   gpus: GpuNeed.nullable().default(null),
+};
+
+/** A form of slot. */
+export const SlotNeeds = z.object(slotNeeds);
+export type SlotNeeds = z.infer<typeof SlotNeeds>;
+
+/** What one evaluation of a task needs. */
+export const Needs = z.object({
+  ...slotNeeds,
+  /** Whether evaluations reach the internet: only queues that say so are used. */
+  internet: z.boolean().default(false),
+  /** Other forms of slot that do as well, such as one GPU with few CPUs or many CPUs. */
+  alternatives: z.array(SlotNeeds).max(TASK.needsAlternativesMax).default([]),
 });
 export type Needs = z.infer<typeof Needs>;
 
@@ -59,7 +71,7 @@ export type Needs = z.infer<typeof Needs>;
  * Why a slot does not fit the needs, as sentences about what it lacks; empty when it fits. A task that states no GPU need
  * fits slots with and without GPUs.
  */
-export function lackingFor(needs: Needs, slot: SlotResources): string[] {
+export function lackingFor(needs: SlotNeeds, slot: SlotResources): string[] {
   const lacking: string[] = [];
   if (slot.cpus + 1e-9 < needs.cpus)
     lacking.push(`has ${slot.cpus} CPUs per slot, the task asks for ${needs.cpus}`);

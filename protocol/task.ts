@@ -25,8 +25,36 @@ export const Evaluation = z.strictObject({
   output: z.string().min(1).max(255).default("output.json"),
   /** Seconds after which an attempt is ended; null: no limit but the walltime. */
   timeoutSeconds: z.number().positive().nullable().default(null),
+  /** JSON list of training files, written where the task names a training dataset. */
+  trainingData: z.string().min(1).max(255).default("input_ds.json"),
+  /** JSON object about the point, made by the evaluation, below 1 MB; null: none is read. */
+  metadata: z.string().min(1).max(255).nullable().default(null),
+  /** Tarball for later viewing, made by the evaluation; null: none is kept. */
+  metrics: z.string().min(1).max(255).nullable().default(null),
 });
 export type Evaluation = z.infer<typeof Evaluation>;
+
+/** What is saved of an unfinished evaluation, so that the next one goes on from there. */
+export const Checkpoint = z.strictObject({
+  /** Files, directories and globs below the work directory; empty: nothing is saved. */
+  save: z.array(z.string().min(1).max(1024)).max(TASK.checkpointNamesMax).default([]),
+  /** Name under which a resumed evaluation finds the tarball; null: it is extracted. */
+  load: z.string().min(1).max(255).nullable().default(null),
+  intervalMinutes: z.number().positive().max(1_440).default(5),
+  /** Keeps the last checkpoint of a final point. */
+  keep: z.boolean().default(false),
+});
+export type Checkpoint = z.infer<typeof Checkpoint>;
+
+/** One of the searches of a segmented task; steering knows it by its place in the list (`model_id`). */
+export const Segment = z.strictObject({
+  /** Value of %SEGMENT_NAME. */
+  name: z.string().min(1).max(255),
+  /** Training files, or datasets, of this segment alone. */
+  files: z.array(z.string().min(1).max(1024)).max(10_000).default([]),
+  datasets: z.array(z.string().min(1).max(255)).max(100).default([]),
+});
+export type Segment = z.infer<typeof Segment>;
 
 const count = z.number().int().positive();
 
@@ -90,6 +118,22 @@ export const TaskSpecification = z.strictObject({
   evaluation: Evaluation,
   limits: Limits,
   needs: Needs,
+  checkpoint: Checkpoint.default(() => Checkpoint.parse({})),
+  datasets: z
+    .strictObject({
+      /** Files that every evaluation may read. */
+      training: z.string().min(1).max(255).nullable().default(null),
+      /** Where metrics, logs and results are registered. */
+      output: z.string().min(1).max(255).nullable().default(null),
+    })
+    .default({ training: null, output: null }),
+  /** Independent searches within the task, each with all limits of its own; empty: the task is one search. */
+  segments: z.array(Segment).max(TASK.segmentsMax).default([]),
+  /** Slots that wait for steering: idle, or busy with random points, which count in maxPoints and are told to the steering. */
+  whileSteering: z.enum(["wait", "random"]).default("wait"),
+  steeringTimeoutSeconds: z.number().positive().max(86_400).default(TASK.steeringTimeoutSeconds),
+  /** Options of the client that change nothing here, kept to be shown: name to value. */
+  clientOptions: z.record(z.string().max(64), z.string().max(4096)).default({}),
   penalty: z.enum(PENALTY_MODES).default("large"),
   penaltyLoss: z.number().positive().max(TASK.penaltyLossMax).default(TASK.penaltyLoss),
   duplicates: z.enum(["evaluate", "reuse"]).default("evaluate"),
@@ -98,6 +142,8 @@ export const TaskSpecification = z.strictObject({
   queues: z.array(z.string().max(63)).max(100).default([]),
 });
 export type TaskSpecification = z.infer<typeof TaskSpecification>;
+/** As it is written, without what has a default. */
+export type TaskSpecificationInput = z.input<typeof TaskSpecification>;
 
 export function isBuiltin(steering: Steering): steering is { method: BuiltinMethod } {
   return "method" in steering;

@@ -6,7 +6,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { z } from "zod";
 import { API_ROOT, type TaskDetail } from "../../protocol/rest.ts";
-import { TaskSpecification, type Limits } from "../../protocol/task.ts";
+import {
+  TaskSpecification,
+  type Limits,
+  type TaskSpecificationInput,
+} from "../../protocol/task.ts";
 import { createLevelJournal } from "../../server/journal/level-journal.ts";
 import { systemClock } from "../../common/clock.ts";
 import type { HyperpilotEvent } from "../../server/events.ts";
@@ -139,7 +143,7 @@ export class Deployment {
   }
 
   async submit(
-    change: Partial<TaskSpecification> = {},
+    change: Partial<TaskSpecificationInput> = {},
     limits: Partial<Limits> = {},
   ): Promise<number> {
     const spec = TaskSpecification.parse({

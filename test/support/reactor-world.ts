@@ -10,7 +10,11 @@ import type {
 } from "../../protocol/pilot-messages.ts";
 import { QueueConfig } from "../../protocol/queue.ts";
 import type { Capacity, SlotResources } from "../../protocol/resources.ts";
-import { TaskSpecification, type Limits } from "../../protocol/task.ts";
+import {
+  TaskSpecification,
+  type Limits,
+  type TaskSpecificationInput,
+} from "../../protocol/task.ts";
 import { createCore, type Core, type Task } from "../../server/core.ts";
 import type { EventOf, EventType, HyperpilotEvent } from "../../server/events.ts";
 import type { Command, CommandOf, CommandValues, Effect, InboxItem } from "../../server/inbox.ts";
@@ -29,7 +33,7 @@ export interface PilotOptions {
 
 /** A search with built-in random steering and everything else at its defaults. */
 export function specification(
-  change: Partial<TaskSpecification> = {},
+  change: Partial<TaskSpecificationInput> = {},
   limits: Partial<Limits> = {},
 ): TaskSpecification {
   return TaskSpecification.parse({
@@ -128,7 +132,7 @@ export class World {
   }
 
   submit(
-    change: Partial<TaskSpecification> = {},
+    change: Partial<TaskSpecificationInput> = {},
     limits: Partial<Limits> = {},
     user = "anna",
   ): Task {

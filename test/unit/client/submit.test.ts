@@ -26,7 +26,13 @@ describe("submit", () => {
     assert.equal(spec.searchSpace, SPACE);
     assert.equal(spec.evaluation.container, "host:");
     assert.deepEqual(spec.limits.maxPoints, 10);
-    assert.deepEqual(spec.needs, { cpus: 0.5, memoryBytes: 1e9, gpus: null });
+    assert.deepEqual(spec.needs, {
+      cpus: 0.5,
+      memoryBytes: 1e9,
+      gpus: null,
+      internet: false,
+      alternatives: [],
+    });
     assert.ok(spec.failFast);
   });
 
@@ -82,6 +88,9 @@ describe("submit", () => {
           input: "input.json",
           output: "none",
           timeoutSeconds: 1.5,
+          trainingData: "input_ds.json",
+          metadata: null,
+          metrics: null,
         },
         limits: {
           maxPoints: 20,
@@ -91,7 +100,19 @@ describe("submit", () => {
           minUnevaluatedPoints: 0,
           maxPointsPerEvaluationJob: 3,
         },
-        needs: { cpus: 2, memoryBytes: 8e9, gpus: { count: 2, model: "A100", memoryBytes: 40e9 } },
+        needs: {
+          cpus: 2,
+          memoryBytes: 8e9,
+          gpus: { count: 2, model: "A100", memoryBytes: 40e9 },
+          internet: false,
+          alternatives: [],
+        },
+        checkpoint: { save: [], load: null, intervalMinutes: 5, keep: false },
+        datasets: { training: null, output: null },
+        segments: [],
+        whileSteering: "wait",
+        steeringTimeoutSeconds: 1_800,
+        clientOptions: {},
         penalty: "omit",
         penaltyLoss: 99,
         duplicates: "reuse",
