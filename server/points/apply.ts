@@ -244,7 +244,8 @@ function finish(core: Core, task: Task, event: EventOf<"pointFinal">): void {
   const point = pointOf(task, event.pointId);
   if (dropLease(core, task, point) !== null) point.epoch = [core.incarnation, point.epoch[1] + 1];
   moveTo(task, point, event.state);
-  if (event.state === "cancelled" || event.state === "notEvaluated") return;
+  if (event.state === "cancelled") return;
+  // A point that is given up makes room for another: without that, a search would wait for it for ever.
   task.newsForSteering = true;
   if (event.state !== "done" || event.loss === null) return;
   point.loss = event.loss;

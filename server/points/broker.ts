@@ -11,6 +11,7 @@ import {
   mayStartJob,
   reasonToEndJob,
   slotFits,
+  takesPoints,
   walltimeSuffices,
 } from "./jobs.ts";
 
@@ -38,7 +39,7 @@ function grantRuns(turn: Turn): void {
   for (const refs of turn.live.waiting.values()) {
     for (const { pilot, slot } of refs) {
       const queue = turn.core.queues.get(pilot.queue);
-      if (queue?.role !== "central" || queue.state === "offline" || queue.state === "drain") break;
+      if (queue?.role !== "central" || !takesPoints(queue)) break;
       const next = open.shift();
       if (next === undefined) return;
       grantRun(turn, next.task, pilot, slot);
@@ -84,7 +85,7 @@ function serveClass(turn: Turn, refs: ReadonlySet<SlotRef>, candidates: readonly
   let fitting: readonly Task[] | null = null;
   for (const { pilot, slot } of refs) {
     const queue = turn.core.queues.get(pilot.queue);
-    if (queue === undefined || queue.state === "offline" || queue.state === "drain") return;
+    if (queue === undefined || !takesPoints(queue)) return;
     fitting ??= candidates.filter((task) => slotFits(task, queue, slot));
     const task = smallestShare(turn.core, fitting, (one) =>
       walltimeSuffices(one, pilot, turn.now.monotonicMs),

@@ -41,6 +41,11 @@ export function queueLacks(task: Task, queue: QueueConfig): string[] {
   return lacks;
 }
 
+/** Whether points and runs may be granted in the queue at all. */
+export function takesPoints(queue: QueueConfig): boolean {
+  return queue.state !== "offline" && queue.state !== "drain";
+}
+
 /** Whether a slot of a queue fits the task. */
 export function slotFits(task: Task, queue: QueueConfig, slot: LiveSlot): boolean {
   return (
@@ -86,7 +91,7 @@ export function reasonToEndJob(
   if (!walltimeSuffices(task, pilot, turn.now.monotonicMs)) return "walltime";
   const slot = pilot.slots[job.slot];
   const queue = turn.core.queues.get(pilot.queue);
-  if (slot === undefined || queue === undefined) return "pilotGone";
+  if (slot === undefined || queue === undefined || !takesPoints(queue)) return "pilotGone";
   for (const other of turn.core.activeTasks) {
     if (other === task || !mayStartJob(other)) continue;
     if (compareShares(turn.core, other, task) < 0 && slotFits(other, queue, slot))

@@ -2,7 +2,7 @@
 import { TASK } from "../../protocol/limits.ts";
 import { nodeKey, type Point, type Task } from "../core.ts";
 import type { JobEndReason, LeaseEndReason } from "../events.ts";
-import type { LivePilot } from "../live.ts";
+import { setWaiting, type LivePilot } from "../live.ts";
 import { effect, emit, type Turn } from "../turn.ts";
 import { endJob } from "./jobs.ts";
 
@@ -106,6 +106,7 @@ function drainBadNode(turn: Turn, queue: string, node: string): void {
 /** The pilot takes no further items; what runs there ends by itself. */
 export function drainPilot(turn: Turn, pilot: LivePilot, reason: string): void {
   pilot.draining = true;
+  for (const slot of pilot.slots) setWaiting(turn.live, pilot, slot, false);
   if (pilot.session === null) return;
   effect(turn, {
     type: "toPilot",

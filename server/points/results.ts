@@ -115,10 +115,12 @@ function recordInterruption(turn: Turn, task: Task, point: Point, result: Result
   if (outcome.type !== "interrupted") return;
   const evicted =
     outcome.reason === "eviction" || outcome.reason === "drain" || outcome.reason === "pilotStop";
+  // What ended the lease before has counted already: one lease is one interruption.
+  const isCounted = point.lease === null;
   endLease(turn, task, point, {
     reason: "interrupted",
-    interruption: true,
-    infrastructure: !evicted,
+    interruption: !isCounted,
+    infrastructure: !evicted && !isCounted,
     seq: result.seq,
     detail: `${outcome.reason}: ${outcome.message}`,
     jobEnd: "interrupted",

@@ -156,7 +156,8 @@ function startRound(task: Task): void {
   task.newsForSteering = true;
   task.failures.clear();
   for (const point of task.points.values()) {
-    if (point.state !== "notEvaluated") continue;
+    // What was retried is evaluated as another point.
+    if (point.state !== "notEvaluated" || point.retried) continue;
     task.counts.notEvaluated -= 1;
     task.counts.ready += 1;
     point.state = "ready";
