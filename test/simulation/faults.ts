@@ -41,6 +41,16 @@ const DEEDS: Readonly<Record<ActionKind, Deed>> = {
     const open = cluster.network.connections();
     if (open.length > 0) cluster.network.cut(random.pick(open), "both");
   },
+  loseAnswers: ({ cluster }, random) => {
+    const { network, scheduler } = cluster;
+    const path = random.pick(network.paths());
+    const ms = random.between(200, 6_000);
+    path.blockedUntilMs.down = Math.max(path.blockedUntilMs.down, scheduler.nowMs + ms);
+    scheduler.after(ms, () => {
+      for (const connection of network.connections())
+        if (connection.path === path) network.cut(connection, "both");
+    });
+  },
   halfOpen: ({ cluster }, random) => {
     const open = cluster.network.connections();
     if (open.length > 0) cluster.network.cut(random.pick(open), random.pick(["client", "server"]));
@@ -66,10 +76,15 @@ const DEEDS: Readonly<Record<ActionKind, Deed>> = {
     random.pick(network.paths()).doublesUntilMs = scheduler.nowMs + 3 * spanMs(parts, random);
   },
   crashServer: ({ cluster }, random) => {
-    cluster.server.crash("killed");
-    cluster.server.startAfter(
-      random.chance(0.2) ? random.between(10, 60) * 1_000 : random.between(300, 6_000),
-    );
+    const { server, disk } = cluster;
+    const downMs = random.chance(0.2) ? random.between(10, 60) * 1_000 : random.between(300, 6_000);
+    const crash = (): void => {
+      server.crash("killed");
+      server.startAfter(downMs);
+    };
+    // Mostly while something is on its way to the disk, as that is when a crash hurts.
+    if (random.chance(0.6)) disk.trap = { writesLeft: random.below(6), spring: crash };
+    else crash();
   },
   diskFault: ({ cluster }, random) => {
     cluster.disk.fault = {
@@ -92,7 +107,10 @@ const DEEDS: Readonly<Record<ActionKind, Deed>> = {
     const hours = random.pick([-24 * 365 * 50, -1, -0.1, 0.1, 1, 24 * 365 * 12]);
     if (process !== null) process.wallOffsetMs += hours * 3_600_000;
   },
-  freezePilot: onPilot(({ process }, parts, random) => process.freeze(spanMs(parts, random))),
+  freezePilot: onPilot(({ process }, parts, random) => {
+    const frozen = random.chance(0.15) ? parts.harvester.process : process;
+    frozen?.freeze(spanMs(parts, random));
+  }),
   killPilot: onPilot((pilot) => pilot.kill("killed")),
   crashNode: onPilot((pilot, { batch }, random) =>
     batch.crashNode(pilot, random.between(1, 60) * 1_000, random.chance(0.5)),
@@ -138,6 +156,7 @@ export function heal({ cluster, batch, harvester }: Parts): void {
     path.doublesUntilMs = 0;
   }
   cluster.disk.fault = null;
+  cluster.disk.trap = null;
   cluster.disk.syncMsMax = 5;
   batch.outageUntilMs = batch.refusesUntilMs = 0;
   cluster.server.startAfter(100);

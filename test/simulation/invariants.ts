@@ -21,6 +21,7 @@ export const INVARIANTS = {
   released: "a lease that its pilot lacks is released, and no other",
   expired: "a lease expires by monotonic silence, neither earlier nor later",
   offered: "no slot waits while a point that fits is ready",
+  fair: "a slot goes to the smallest share, and runs are served in the order in which they were opened",
   kept: "a pilot keeps each result until the server has answered it",
   single: "a pilot starts each lease once, and one at a time in each slot",
   peers: "our own programs never break the protocol, and are not turned away for nothing",

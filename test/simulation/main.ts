@@ -1,5 +1,5 @@
 /**
- * `npm run simulate -- --seeds N --from S [--workers W]`: runs seeds S to S + N - 1; the last line is
+ * `npm run simulate -- --seeds N --from S [--workers W] [--cases]`: runs seeds S to S + N - 1; the last line is
  * `N seeds, E events, V violations, T s`, the exit code 1 on any violation. `SEED=n npm run simulate` repeats one with its trace.
  */
 import { availableParallelism } from "node:os";
@@ -27,6 +27,7 @@ async function main(): Promise<number> {
     options: {
       seeds: { type: "string", default: "200" },
       from: { type: "string", default: "1" },
+      cases: { type: "boolean", default: false },
       workers: { type: "string", default: String(availableParallelism()) },
     },
   });
@@ -41,6 +42,9 @@ async function main(): Promise<number> {
   const totals = workers === 1 ? await runSeeds(range) : await runOnWorkers(range, workers);
   for (const broken of totals.broken) tell(broken);
   for (const broken of totals.broken.slice(0, SHORTENED_MAX)) await explain(broken);
+  if (values.cases)
+    for (const name of Object.keys(totals.tally).sort())
+      console.log(`${String(totals.tally[name]).padStart(10)}  ${name}`);
   sumUp(totals, startedMs);
   return totals.broken.length === 0 ? 0 : 1;
 }
@@ -55,11 +59,11 @@ function wholeNumber(name: string, text: string): number {
 async function repeat(seed: number, startedMs: number): Promise<number> {
   const simulated = await simulate({ seed, isTraced: true });
   for (const line of simulated.trace) console.log(line.slice(0, LINE_LENGTH));
-  const { violation, events, journaled, simulatedMs, actions, shape } = simulated;
+  const { violation, events, journaled, simulatedMs, actions, shape, tally } = simulated;
   console.log(`\nseed ${seed}: ${JSON.stringify({ ...shape, weights: undefined })}`);
   if (violation !== null) await explain({ seed, violation });
   const broken = violation === null ? [] : [{ seed, violation }];
-  sumUp({ seeds: 1, events, journaled, simulatedMs, actions, broken }, startedMs);
+  sumUp({ seeds: 1, events, journaled, simulatedMs, actions, broken, tally }, startedMs);
   return violation === null ? 0 : 1;
 }
 
@@ -73,7 +77,7 @@ function tell({ seed, violation }: Broken): void {
 
 async function explain(broken: Broken): Promise<void> {
   const { seed, violation } = broken;
-  const { plan, runs } = await shorten(seed, violation.invariant, SHORTENING_RUNS_MAX);
+  const { items: plan, runs } = await shorten(seed, violation.invariant, SHORTENING_RUNS_MAX);
   const simulated: Simulated = await simulate({ seed, plan, isTraced: true });
   console.log(`\nseed ${seed}, shortened to ${plan.length} actions in ${runs} runs:`);
   for (const { atMs, kind, index } of plan)

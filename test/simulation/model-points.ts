@@ -10,6 +10,7 @@ import {
   nameOf,
   pendingOf,
   sameEpoch,
+  smallerShare,
   type JobModel,
   type LeaseModel,
   type Model,
@@ -243,6 +244,12 @@ function grant(model: Model, task: TaskModel, event: EventOf<"leaseGranted">): v
     "offered",
     () => `${where} is granted in queue ${job!.queue}, which is ${config?.state}`,
   );
+  const smaller = model.hurried.has(pilotId) ? null : smallerShare(model, task);
+  model.must(
+    smaller === null,
+    "fair",
+    () => `${where} is granted although task ${smaller?.id} has a smaller share`,
+  );
   move(model, task, point, "leased");
   point.epoch = epoch;
   point.isRevoked = false;
@@ -304,6 +311,14 @@ function grantRun(model: Model, task: TaskModel, event: EventOf<"leaseGranted">)
     () =>
       `${where} is granted in queue ${queue?.name}, which is ${queue?.role} and ${queue?.state}`,
   );
+  for (const { id, state, spec, run: other } of model.tasks.values()) {
+    const waits = state === "running" && other?.lease === null && !("method" in spec.steering);
+    model.must(
+      !waits || other.openedSeq >= run.openedSeq,
+      "fair",
+      () => `${where} is granted before run ${other?.run} of task ${id}, which was opened earlier`,
+    );
+  }
   checkEpoch(model, run.epoch, event);
   run.epoch = event.epoch;
   run.lease = newLease(event, run.run);

@@ -166,7 +166,7 @@ function openRun(model: Model, task: TaskModel, event: EventOf<"runOpened">): vo
       `${where} wants ${event.wanted} of ${due} with ${event.pending} of ${pendingOf(task)} pending`,
   );
   const { run, epoch, pending } = event;
-  task.run = { run, epoch, tries: event.try, pending, lease: null, made: 0 };
+  task.run = { run, epoch, tries: event.try, pending, lease: null, made: 0, openedSeq: model.seq };
   task.nextRun = event.run + 1;
   task.hasNews = false;
 }
@@ -193,6 +193,14 @@ function answerRun(model: Model, task: TaskModel, event: EventOf<"runAnswered">)
     "steering",
     () =>
       `run ${run.run} of task ${task.id} is said to bring ${event.points} points and brought ${run.made}`,
+  );
+  const isUsedUp =
+    "method" in task.spec.steering && event.endsAsking?.includes("combinations") === true;
+  const isEmpty = event.points === 0 && event.surplus === 0 && run.pending === 0;
+  model.must(
+    event.endsAsking === null || isUsedUp || isEmpty,
+    "steering",
+    () => `run ${run.run} of task ${task.id} ends asking with ${run.pending} pending points`,
   );
   if (run.lease !== null) model.drop(run.lease);
   task.run = null;

@@ -62,6 +62,8 @@ export interface RunModel {
   lease: LeaseModel | null;
   /** Points made in the present turn. */
   made: number;
+  /** Number of the event that opened it. */
+  readonly openedSeq: number;
 }
 
 export interface EffectiveModel {
@@ -131,6 +133,10 @@ export class Model {
   readonly leases = new Map<string, LeaseModel>();
   /** Current leases by pilot. */
   readonly held = new Map<PilotId, Set<LeaseModel>>();
+  /** Pilots whose time is limited: not everything fits into it. */
+  readonly hurried = new Set<PilotId>();
+  /** Seeds of points, which are equal in all attempts. */
+  readonly seeds = new Map<string, number>();
   /** Points and tasks that events of the present turn have touched. */
   readonly touchedPoints = new Set<PointModel>();
   readonly touchedTasks = new Set<TaskModel>();
@@ -239,4 +245,28 @@ export function atJobLimit(task: TaskModel): boolean {
   for (const job of task.jobs.values()) if (!job.isCharged) uncharged += 1;
   const { maxJobs } = task.limits;
   return task.charged + uncharged >= maxJobs || task.interruptedJobs >= 10 * maxJobs;
+}
+
+/** Whether a slot could begin a job of the task now. */
+export function mayStart(task: TaskModel): boolean {
+  const isReady = task.counts.ready > 0 && mayGrant(task) && task.jobs.size < task.limits.parallel;
+  return isReady && !atJobLimit(task);
+}
+
+/** A runnable task that has less than this one, or null: leased points of its user, of itself, then the lower id. */
+export function smallerShare(model: Model, task: TaskModel): TaskModel | null {
+  const leasedOf = (owner: string): number => {
+    let leased = 0;
+    for (const one of model.tasks.values()) if (one.owner === owner) leased += one.counts.leased;
+    return leased;
+  };
+  for (const other of model.tasks.values()) {
+    if (other === task || !mayStart(other)) continue;
+    const difference =
+      leasedOf(other.owner) - leasedOf(task.owner) ||
+      other.counts.leased - task.counts.leased ||
+      other.id - task.id;
+    if (difference < 0) return other;
+  }
+  return null;
 }

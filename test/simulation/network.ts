@@ -7,6 +7,8 @@ import type { Scheduler } from "./scheduler.ts";
 import { Socket, type Direction, type Frame } from "./socket.ts";
 
 const REQUEST_TIMEOUT_MS = 30_000;
+/** What a partition keeps is tried again this often. */
+export const RETRANSMITTED_MS = 2_000;
 
 /** The way between one host and the server. */
 export class Path {
@@ -48,6 +50,8 @@ export class Network {
   readonly #connections = new Set<Connection>();
   readonly #calls = new Set<{ readonly server: Process; readonly fail: () => void }>();
   listener: Listener | null = null;
+  /** HTTP requests that have not come to a server yet, those included that nobody waits for any more. */
+  requestsUnderWay = 0;
 
   constructor(scheduler: Scheduler, random: Random) {
     this.scheduler = scheduler;
@@ -151,7 +155,9 @@ export class Network {
       };
       const fail = (): void => settle(() => reject(new HyperpilotError(UNREACHABLE)));
       process.after(REQUEST_TIMEOUT_MS, fail);
+      this.requestsUnderWay += 1;
       this.#travel(path, "up", () => {
+        this.requestsUnderWay -= 1;
         const { listener } = this;
         if (listener?.process.isAlive !== true) return this.#travel(path, "down", fail);
         const call = { server: listener.process, fail: () => this.#travel(path, "down", fail) };
@@ -170,9 +176,9 @@ export class Network {
     });
   }
 
-  /** Exchanges that wait for an answer. */
-  get openCalls(): number {
-    return this.#calls.size;
+  /** Requests that a server, or the way to it, still holds. */
+  get openRequests(): number {
+    return this.#calls.size + this.requestsUnderWay;
   }
 
   /** The connections of a process that has ended are closed by its machine. */
@@ -192,7 +198,8 @@ export class Network {
   #travel(path: Path, direction: Direction, arrive: () => void): void {
     const attempt = (): void => {
       const waitMs = path.blockedUntilMs[direction] - this.scheduler.nowMs;
-      if (waitMs > 0) this.scheduler.after(waitMs + this.#random.between(1, 200), attempt);
+      if (waitMs > 0)
+        this.scheduler.after(Math.min(waitMs, RETRANSMITTED_MS) + this.#random.next(), attempt);
       else arrive();
     };
     this.scheduler.after(this.delayMs(path, direction), attempt);

@@ -1,4 +1,5 @@
 /** Looks at every turn of the server, at every effect and at every record on disk, and says what must not be. */
+import type { ToHarvester } from "../../protocol/harvester-messages.ts";
 import type { Outcome } from "../../protocol/pilot-messages.ts";
 import { apply } from "../../server/apply.ts";
 import { createCore, type Core } from "../../server/core.ts";
@@ -8,13 +9,16 @@ import type { Batch } from "../../server/journal/journal.ts";
 import type { Live } from "../../server/live.ts";
 import { differenceOf, textOf } from "./compare.ts";
 import type { Invariant, Violation } from "./invariants.ts";
-import { leaseKey, Model } from "./model.ts";
+import { hasEnded, leaseKey, Model } from "./model.ts";
 import { applyEvent } from "./model-fleet.ts";
 import { SessionBook } from "./session-book.ts";
-import { checkTurn, expectedAnswer, type Turn } from "./turn-checks.ts";
+import { casesOf, count, type Case, type Tally } from "./tally.ts";
+import { checkTurn, expectedAnswer, type Expected, type Turn } from "./turn-checks.ts";
 
 export class Oracle {
   violation: Violation | null = null;
+  /** How often each case was reached. */
+  readonly tally: Tally = {};
   readonly #nowMs: () => number;
   /** The rules' state: that of the server's memory, events that are not durable yet included. */
   model: Model;
@@ -52,6 +56,10 @@ export class Oracle {
     return holds;
   }
 
+  reached(reached: Case): void {
+    count(this.tally, reached);
+  }
+
   #newModel(): Model {
     return new Model((invariant, text) => this.report(invariant, text));
   }
@@ -68,13 +76,45 @@ export class Oracle {
     const full: Turn = { ...turn, item, core, live, model, sessions, nowMs };
     const expected = expectedAnswer(full);
     model.beginTurn();
+    this.#countAnswers(item, expected);
     for (const event of turn.events) {
       this.#checkOrigin(event, item);
+      this.#countEvent(event);
       applyEvent(model, event);
     }
+    for (const effect of turn.effects)
+      if (effect.type === "toPilot" && effect.message.type === "stop") this.reached("stop sent");
     checkTurn(full, expected);
     for (const effect of turn.effects) this.#needs.set(effect, core.seq);
     if (item.type === "command") this.#needs.set(item.command, core.seq);
+  }
+
+  #countAnswers(item: InboxItem, { answer }: Expected): void {
+    if (item.type !== "pilot" || answer === null) return;
+    const isRun = item.message.type === "runAnswer";
+    if (answer === "stale") this.reached(isRun ? "answer of a run stale" : "result stale");
+    if (answer === "repeated") this.reached("result repeated");
+    const task = isRun ? this.model.tasks.get(item.message.item.taskId) : undefined;
+    if (answer === "accepted" && isRun && task?.run?.lease === null)
+      this.reached("late answer of a run taken");
+  }
+
+  /** Counts the cases of an event that the model has not taken yet. */
+  #countEvent(event: HyperpilotEvent): void {
+    for (const name of casesOf(event)) count(this.tally, name);
+    const task = "taskId" in event ? this.model.tasks.get(event.taskId) : undefined;
+    if (task === undefined) return;
+    const point = "pointId" in event ? task.points.get(event.pointId ?? "") : undefined;
+    if (event.type === "attemptEnded" && point?.lease === null) this.reached("late attempt taken");
+    if (event.type === "leaseEnded" && point?.lease === null)
+      this.reached("late interruption taken");
+    if (event.type === "leaseEnded" && event.interruption && point?.inRow === 9)
+      this.reached("tenth interruption in a row");
+    if (event.type === "taskStateChanged" && event.state === "running" && hasEnded(task))
+      this.reached("new round");
+    if (event.type === "pointFinal" && event.state === "done" && point?.attempts === 0)
+      this.reached("duplicate reused");
+    if (event.type === "pointFinal" && point?.lease != null) this.reached("lease revoked");
   }
 
   /** Nothing is in the journal that nobody sent. */
@@ -111,6 +151,7 @@ export class Oracle {
 
   /** The journal of this server has failed: it must not say anything any more. */
   mute(server: string): void {
+    this.reached("journal write failed");
     this.#muted.add(server);
   }
 
@@ -133,6 +174,29 @@ export class Oracle {
       () => `${key} is answered 'accepted' and not in the journal`,
     );
     this.#acknowledged.add(key);
+  }
+
+  /** Secrets leave the server: a pilot that comes with one must be known. */
+  onSecrets(message: ToHarvester): void {
+    if (message.type !== "bootSecrets") return;
+    for (const { submissionId } of message.secrets)
+      this.must(
+        this.#shadow.submissions.has(submissionId),
+        "durable",
+        () => `the secret of ${submissionId} is sent before its hash is on disk`,
+      );
+  }
+
+  /** A pilot gets its session token. */
+  onPilotSession(pilotId: string): void {
+    const isKnown = [...this.#shadow.submissions.values()].some((one) => one.pilotId === pilotId);
+    // Its submission may have ended in the meantime, which is durable too.
+    const hasEnded = !this.model.isCurrentPilot(pilotId);
+    this.must(
+      isKnown || hasEnded,
+      "durable",
+      () => `${pilotId} gets a session before it is on disk`,
+    );
   }
 
   /** A command is answered, or what a view of the state saw is told. */
@@ -170,6 +234,7 @@ export class Oracle {
 
   /** The server is gone: what was not on disk never happened. */
   onCrash(): void {
+    if (this.model.seq > this.durable.length) this.reached("events lost by a crash");
     this.model = this.#newModel();
     for (const event of this.durable) applyEvent(this.model, event);
     this.model.beginTurn();
@@ -191,6 +256,7 @@ export class Oracle {
 
   /** Compares the state of a server that owes the disk nothing with the rules and with what its journal rebuilds. */
   checkState(core: Core, when: string): void {
+    this.reached("state compared");
     const difference = differenceOf(this.model, core);
     this.must(difference === null, "rules", () => `${when} ${difference}`);
     if (core.seq !== this.durable.length) return;

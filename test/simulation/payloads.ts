@@ -85,12 +85,10 @@ function outcomeOf(cluster: Cluster, habits: Habits, random: Random, seconds: nu
       });
     case "badOutput":
       return interpretOutput('{"status":0,"loss":null}', "output.json", exit);
-    case "diverges":
-      return interpretOutput(
-        `{"loss":${random.pick(["NaN", "Infinity", "-Infinity"])}}`,
-        "output.json",
-        exit,
-      );
+    case "diverges": {
+      const text = `{"loss":${random.pick(["NaN", "Infinity", "-Infinity"])}}`;
+      return mustMean(cluster, text, null, interpretOutput(text, "output.json", exit));
+    }
     case "timesOut":
       return { type: "timeout", afterSeconds: seconds, message: "took too long" };
     case "interrupted":
@@ -99,12 +97,29 @@ function outcomeOf(cluster: Cluster, habits: Habits, random: Random, seconds: nu
         reason: random.pick(NODES_FAULTS),
         message: "the node's fault",
       };
-    case "loss":
-      return interpretOutput(`{"status":0,"loss":${lossText(random)}}`, "output.json", {
-        ...exit,
-        exitCode: random.chance(0.1) ? 3 : 0,
-      });
+    case "loss": {
+      const exitCode = random.chance(0.1) ? 3 : 0;
+      const loss = lossText(random);
+      const text = `{"status":0,"loss":${loss}}`;
+      const outcome = interpretOutput(text, "output.json", { ...exit, exitCode });
+      return mustMean(cluster, text, Number(loss), outcome);
+    }
   }
+}
+
+/** A payload knows which loss it wrote; null: none, it has diverged. */
+function mustMean(
+  { oracle }: Cluster,
+  text: string,
+  loss: number | null,
+  outcome: Outcome,
+): Outcome {
+  const isRight =
+    loss === null
+      ? outcome.type === "diverged"
+      : outcome.type === "loss" && Object.is(outcome.loss, loss);
+  oracle.must(isRight, "fromSomewhere", () => `${text} is read as ${JSON.stringify(outcome)}`);
+  return outcome;
 }
 
 /** Losses of all forms; hardly two alike, so that one taken for another is noticed. */
@@ -156,5 +171,5 @@ function answered(points: string): SteeringEnd {
 }
 
 function pointText(random: Random): string {
-  return `{"b": ${random.below(40)}.0, "a": "${random.pick(["x", "y"])}", "10": ${random.below(3)}}`;
+  return `{"b": ${random.below(8)}.0, "a": "${random.pick(["x", "y"])}", "10": ${random.below(2)}}`;
 }

@@ -83,6 +83,7 @@ export class PilotWatch {
       "peers",
       () => `${this.#name} is turned away (${detail}) although it is the submission's pilot`,
     );
+    this.#oracle.reached(code === EXIT.success ? "pilot left by itself" : "pilot turned away");
     if (code !== EXIT.success) return;
     const owed = [...this.#owed.keys()];
     this.#oracle.must(

@@ -2,6 +2,7 @@
 import { fork } from "node:child_process";
 import type { Violation } from "./invariants.ts";
 import { simulate } from "./simulate.ts";
+import { addTally, type Tally } from "./tally.ts";
 
 export interface SeedRange {
   readonly from: number;
@@ -20,6 +21,7 @@ export interface Totals {
   simulatedMs: number;
   actions: number;
   readonly broken: Broken[];
+  readonly tally: Tally;
 }
 
 export interface RunOptions extends SeedRange {
@@ -29,14 +31,16 @@ export interface RunOptions extends SeedRange {
 }
 
 export function noTotals(): Totals {
-  return { seeds: 0, events: 0, journaled: 0, simulatedMs: 0, actions: 0, broken: [] };
+  return { seeds: 0, events: 0, journaled: 0, simulatedMs: 0, actions: 0, broken: [], tally: {} };
 }
 
 export async function runSeeds(options: RunOptions): Promise<Totals> {
   const { from, seeds, stride = 1, stopsAtFirst = false } = options;
   const totals = noTotals();
   for (let seed = from; seed < from + seeds; seed += stride) {
-    const { violation, events, journaled, simulatedMs, actions } = await simulate({ seed });
+    const simulated = await simulate({ seed });
+    const { violation, events, journaled, simulatedMs, actions } = simulated;
+    addTally(totals.tally, simulated.tally);
     totals.seeds += 1;
     totals.events += events;
     totals.journaled += journaled;
@@ -67,6 +71,7 @@ export async function runOnWorkers(range: SeedRange, workers: number): Promise<T
     totals.simulatedMs += part.simulatedMs;
     totals.actions += part.actions;
     totals.broken.push(...part.broken);
+    addTally(totals.tally, part.tally);
   }
   totals.broken.sort((a, b) => a.seed - b.seed);
   return totals;
@@ -74,10 +79,11 @@ export async function runOnWorkers(range: SeedRange, workers: number): Promise<T
 
 function runWorker(options: RunOptions): Promise<Totals> {
   return new Promise((resolve, reject) => {
-    const worker = fork(new URL("./main.ts", import.meta.url), [
-      WORKER_FLAG,
-      JSON.stringify(options),
-    ]);
+    const worker = fork(
+      new URL("./main.ts", import.meta.url),
+      [WORKER_FLAG, JSON.stringify(options)],
+      { execArgv: ["--import", "tsx"] },
+    );
     let totals: Totals | null = null;
     worker.on("message", (message) => {
       totals = message as Totals;

@@ -60,7 +60,7 @@ function drawHabits(random: Random, { isStormy }: Shape): Habits {
       fails: share(0.3),
       fewer: share(0.3),
       more: share(0.3),
-      empty: share(0.15),
+      empty: share(0.3),
       secondsMean: random.pick([0.5, 3, 10]),
     },
   };

@@ -27,7 +27,8 @@ import type { Socket } from "./socket.ts";
 import { createStableJournal } from "./stable-journal.ts";
 import { checkTold } from "./told-points.ts";
 
-const TICK_MS = 1_000;
+/** No whole part of any lease, so that no lease runs out at the very moment of a tick. */
+const TICK_MS = 997;
 const HOST = "server";
 
 interface Middle {
@@ -103,7 +104,8 @@ export class ServerHost {
     process.end();
     network.listener = null;
     network.ended(process);
-    disk.crash(random.fork(`crash of ${process.name}`));
+    const kept = disk.crash(random.fork(`crash of ${process.name}`));
+    if (kept > 0) oracle.reached("records kept that nobody was told of");
     this.#middle = null;
     oracle.onCrash();
   }
@@ -146,7 +148,12 @@ export class ServerHost {
     let drawn = 0;
     const drawSecrets = createBootSecretIssuer({
       engine: () => engine,
-      peers: sessions,
+      peers: {
+        toHarvester: (session, messages) => {
+          for (const message of messages) oracle.onSecrets(message);
+          sessions.toHarvester(session, messages);
+        },
+      },
       log,
       draw: () => {
         drawn += 1;
@@ -190,13 +197,15 @@ export class ServerHost {
   ): Promise<CommandValues[T]> {
     const { engine } = this.middle;
     const { oracle } = this.#cluster;
+    // Each time that it is sent it is another one.
+    const received = { ...command };
     try {
-      const value = await engine.execute<T>(principal, command);
-      oracle.onReply(command, `answer to ${command.type}`);
+      const value = await engine.execute<T>(principal, received);
+      oracle.onReply(received, `answer to ${command.type}`);
       return value;
     } catch (error) {
       if (error instanceof HyperpilotError && error.code !== "E_UNREACHABLE")
-        oracle.onReply(command, `refusal of ${command.type}`);
+        oracle.onReply(received, `refusal of ${command.type}`);
       throw error;
     }
   }
@@ -228,16 +237,7 @@ export class ServerHost {
       secret,
       instance,
     );
-    oracle.must(
-      oracle.durable.some(
-        (event) =>
-          event.type === "tokenChanged" &&
-          event.change.kind === "bootExchanged" &&
-          event.change.pilotId === value.pilotId,
-      ),
-      "durable",
-      () => `${value.pilotId} gets a session before it is on disk`,
-    );
+    oracle.onPilotSession(value.pilotId);
     return value;
   }
 

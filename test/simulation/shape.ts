@@ -10,6 +10,7 @@ export const ACTIONS = [
   "read",
   "setQueue",
   "dropConnection",
+  "loseAnswers",
   "halfOpen",
   "partition",
   "slowPath",
@@ -44,6 +45,7 @@ const DAYS = {
     submitTwice: 1,
     setQueue: 1,
     dropConnection: 3,
+    loseAnswers: 4,
     halfOpen: 2,
     partition: 3,
     slowPath: 2,
@@ -65,6 +67,7 @@ const DAYS = {
   },
   network: {
     dropConnection: 6,
+    loseAnswers: 8,
     halfOpen: 3,
     partition: 6,
     slowPath: 5,

@@ -3,34 +3,41 @@ import type { Invariant } from "./invariants.ts";
 import type { Action } from "./plan.ts";
 import { planOfSeed, simulate } from "./simulate.ts";
 
-export interface Shortened {
-  readonly plan: readonly Action[];
+export interface Shortened<T> {
+  readonly items: readonly T[];
   readonly runs: number;
 }
 
-/** Leaves out parts of the plan, halves first, then smaller ones, for as long as it still fails and runs are left. */
-export async function shorten(
+/** Leaves out parts of a list, halves first, then smaller ones, for as long as it still fails and runs are left. */
+export async function shortenList<T>(
+  list: readonly T[],
+  stillFails: (shorter: readonly T[]) => Promise<boolean>,
+  runsMax: number,
+): Promise<Shortened<T>> {
+  let items = list;
+  let runs = 0;
+  let size = Math.ceil(items.length / 2);
+  while (size >= 1 && runs < runsMax) {
+    let first = 0;
+    while (first < items.length && runs < runsMax) {
+      const shorter = [...items.slice(0, first), ...items.slice(first + size)];
+      runs += 1;
+      if (await stillFails(shorter)) items = shorter;
+      else first += size;
+    }
+    size = size === 1 ? 0 : Math.ceil(size / 2);
+  }
+  return { items, runs };
+}
+
+export function shorten(
   seed: number,
   invariant: Invariant,
   runsMax: number,
-): Promise<Shortened> {
-  let { plan } = planOfSeed(seed);
-  let runs = 0;
-  const stillFails = async (shorter: readonly Action[]): Promise<boolean> => {
-    runs += 1;
-    const { violation } = await simulate({ seed, plan: shorter });
+): Promise<Shortened<Action>> {
+  const stillFails = async (plan: readonly Action[]): Promise<boolean> => {
+    const { violation } = await simulate({ seed, plan });
     return violation?.invariant === invariant;
   };
-  for (
-    let size = Math.ceil(plan.length / 2);
-    size >= 1;
-    size = size === 1 ? 0 : Math.ceil(size / 2)
-  ) {
-    for (let first = 0; first < plan.length && runs < runsMax;) {
-      const shorter = [...plan.slice(0, first), ...plan.slice(first + size)];
-      if (shorter.length > 0 && (await stillFails(shorter))) plan = shorter;
-      else first += size;
-    }
-  }
-  return { plan, runs };
+  return shortenList(planOfSeed(seed).plan, stillFails, runsMax);
 }

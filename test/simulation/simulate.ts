@@ -13,6 +13,7 @@ import { Scheduler } from "./scheduler.ts";
 import { ServerHost } from "./server-process.ts";
 import { shapeOf, type Shape } from "./shape.ts";
 import { StableDisk } from "./stable-journal.ts";
+import type { Tally } from "./tally.ts";
 import { Trace } from "./trace.ts";
 import { Users } from "./users.ts";
 
@@ -27,6 +28,9 @@ export interface Simulated {
   readonly simulatedMs: number;
   readonly trace: readonly string[];
   readonly shape: Shape;
+  readonly tally: Tally;
+  /** Time from the last fault to the end of the last task; 0 where faults did not stop. */
+  readonly calmMs: number;
 }
 
 export interface SimulationOptions {
@@ -37,9 +41,9 @@ export interface SimulationOptions {
 }
 
 /** After this long without faults every task must have ended, and a while later every pilot. */
-const ENDS_WITHIN_MS = 3 * 3_600_000;
-const LEAVES_WITHIN_MS = 1_800_000;
-const LOOK_EVERY_MS = 15_000;
+const ENDS_WITHIN_MS = 3_600_000;
+const LEAVES_WITHIN_MS = 900_000;
+const LOOK_EVERY_MS = 20_000;
 const STEP_MS = 5_000;
 
 export function planOfSeed(seed: number): { readonly shape: Shape; readonly plan: Action[] } {
@@ -71,6 +75,7 @@ class Simulation {
   readonly #parts: Parts;
   readonly #trace: Trace;
   readonly #server: ServerHost;
+  #calmMs = 0;
 
   constructor({ seed, isTraced = false, plan }: SimulationOptions) {
     const { shape, plan: ownPlan } = planOfSeed(seed);
@@ -107,8 +112,8 @@ class Simulation {
   async run(): Promise<void> {
     const { harvester, users } = this.#parts;
     const { shape } = this.#cluster;
-    this.#server.start();
-    harvester.start();
+    this.#scheduler.after(0, () => this.#server.start());
+    this.#scheduler.after(0, () => harvester.start());
     this.#scheduler.after(10, () => users.setUp());
     for (const action of this.#plan)
       this.#scheduler.after(action.atMs, () => perform(this.#parts, action));
@@ -128,6 +133,8 @@ class Simulation {
       simulatedMs: this.#scheduler.nowMs,
       trace: this.#trace.lines,
       shape: this.#cluster.shape,
+      tally: this.#oracle.tally,
+      calmMs: this.#calmMs,
     };
   }
 
@@ -163,12 +170,14 @@ class Simulation {
   /** Liveness: the faults stop, and everything comes to its end. */
   async #come(): Promise<void> {
     heal(this.#parts);
+    const calmFromMs = this.#scheduler.nowMs;
     const { batch, harvester, users } = this.#parts;
     const tasks = () => [...this.#oracle.model.tasks.values()];
     await this.#until(ENDS_WITHIN_MS, () => {
       users.putInOrder();
-      return this.#server.isUp && tasks().every(hasEnded);
+      return this.#server.isUp && users.isQuiet && tasks().every(hasEnded);
     });
+    this.#calmMs = this.#scheduler.nowMs - calmFromMs;
     const stuck = tasks().filter((task) => !hasEnded(task));
     this.#oracle.must(this.#isOver || stuck.length === 0, "ends", () =>
       stuck

@@ -1,5 +1,5 @@
 /** One end of a simulated WebSocket: the part of the interface of `ws` that the programs use. */
-import type { Network, Path } from "./network.ts";
+import { RETRANSMITTED_MS, type Network, type Path } from "./network.ts";
 import type { Process } from "./process.ts";
 
 /** From the host to the server, or back. */
@@ -182,7 +182,7 @@ export class Socket {
     const { scheduler } = this.#network;
     const waitMs = this.path.blockedUntilMs[this.#direction] - scheduler.nowMs;
     if (waitMs > 0 && this.#queue.length > 0) {
-      scheduler.after(waitMs + 1, () => this.#arrive());
+      scheduler.after(Math.min(waitMs, RETRANSMITTED_MS) + 1, () => this.#arrive());
       return;
     }
     this.#isPumping = false;

@@ -30,6 +30,8 @@ export class StableDisk {
   unsynced: EncodedRecord[] = [];
   /** The next write but this many fails. */
   fault: { writesLeft: number; readonly kind: WriteFault; readonly code: string } | null = null;
+  /** Springs while the next write but this many is on its way to the disk. */
+  trap: { writesLeft: number; readonly spring: () => void } | null = null;
   /** Milliseconds that a sync takes at most. */
   syncMsMax = 20;
   /** Told of each record once it is on disk, whoever gets to know of it. */
@@ -43,13 +45,18 @@ export class StableDisk {
     this.onDurable(decodeRecord(record.key, record.value, null).batch);
   }
 
-  /** The machine has lost its power, or the process was killed: of what was not synced a part is there, perhaps. */
-  crash(random: Random): void {
+  /**
+   * The machine has lost its power, or the process was killed: of what was not synced a part is there, perhaps. Returns how many
+   * records of it are.
+   */
+  crash(random: Random): number {
     const kept = random.chance(0.5) ? 0 : random.below(this.unsynced.length + 1);
     for (let index = 0; index < kept; index += 1) this.sync();
     // A record of which only a part was written is no record: the store drops it when it is opened.
     this.unsynced = [];
     this.fault = null;
+    this.trap = null;
+    return kept;
   }
 
   get syncedSeq(): number {
@@ -71,6 +78,11 @@ export function createStableJournal(disk: StableDisk, process: Process, random: 
     if (!fails || fault.kind === "allWritten") disk.unsynced.push(record);
     const nowMs = process.clock.monotonicMs();
     lastSyncMs = Math.max(lastSyncMs, nowMs + random.between(0.1, disk.syncMsMax));
+    const { trap } = disk;
+    if (trap !== null && (trap.writesLeft -= 1) < 0) {
+      disk.trap = null;
+      process.after(random.between(0, lastSyncMs - nowMs), trap.spring);
+    }
     return new Promise((resolve, reject) => {
       process.after(lastSyncMs - nowMs, () => {
         if (failure !== null) return reject(failure);

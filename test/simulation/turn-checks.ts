@@ -1,4 +1,5 @@
 /** What one turn of the server must have done: the answer that its item deserves, the grants it made, and where it left the tasks. */
+import { itemKey } from "../../protocol/ids.ts";
 import type { FromPilotOf, ToPilot } from "../../protocol/pilot-messages.ts";
 import type { Core } from "../../server/core.ts";
 import type { EventOf, HyperpilotEvent } from "../../server/events.ts";
@@ -11,7 +12,7 @@ import {
   hasEnded,
   isOlder,
   leaseKey,
-  mayGrant,
+  mayStart,
   nameOf,
   sameEpoch,
   type LeaseModel,
@@ -101,6 +102,7 @@ function expectedOfPilot(turn: Turn, item: PilotItem): Partial<Expected> {
   const { message } = item;
   if (message.type === "hello") {
     if (!model.isCurrentPilot(item.pilotId)) return {};
+    if (message.capacity.walltimeLeftSeconds !== null) model.hurried.add(item.pilotId);
     const held = new Set(message.leases.map(nameOfListed));
     const ending = endingOf(model, item.pilotId, "notHeld");
     for (const lease of ending.keys()) if (held.has(nameOf(lease))) ending.delete(lease);
@@ -358,6 +360,10 @@ function checkGrant({ model }: Turn, { message, note, granted }: GrantCheck): vo
     );
     if (item.item.type !== "evaluation") continue;
     const point = model.tasks.get(item.item.taskId)?.points.get(item.item.pointId);
+    const seedKey = itemKey(item.item);
+    const seed = model.seeds.get(seedKey) ?? item.seed;
+    model.seeds.set(seedKey, item.seed);
+    model.must(seed === item.seed, "answered", () => `${name} has seed ${item.seed}, not ${seed}`);
     model.must(
       item.pointText === point?.text && item.attempt === point.attempts + 1,
       "answered",
@@ -518,11 +524,8 @@ function checkOffers({ live, model }: Turn): void {
 }
 
 function waitingPoint(model: Model): string | null {
-  for (const task of model.tasks.values()) {
-    const isReady =
-      task.counts.ready > 0 && mayGrant(task) && task.jobs.size < task.limits.parallel;
-    if (isReady && !atJobLimit(task)) return `a ready point of task ${task.id}`;
-  }
+  for (const task of model.tasks.values())
+    if (mayStart(task)) return `a ready point of task ${task.id}`;
   return null;
 }
 

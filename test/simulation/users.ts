@@ -32,6 +32,8 @@ export class Users {
   readonly #process: Process;
   readonly #requests: ReturnType<typeof requestsOf>;
   #queues: QueueConfig[] = [];
+  /** What they insist on and have no answer to yet. */
+  #wishes = 0;
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
@@ -167,9 +169,20 @@ export class Users {
 
   /** Again and again until there is an answer. */
   #insist<T extends Command["type"]>(command: CommandOf<T>, user = "anna"): void {
+    this.#wishes += 1;
     void this.#try<T>(command, user).then((value) => {
-      if (value === null) this.#process.after(RETRY_MS, () => this.#insist<T>(command, user));
+      if (value !== null) this.#wishes -= 1;
+      else
+        this.#process.after(RETRY_MS, () => {
+          this.#wishes -= 1;
+          this.#insist<T>(command, user);
+        });
     });
+  }
+
+  /** Nobody wants anything any more, and nothing that was asked for is on its way. */
+  get isQuiet(): boolean {
+    return this.#wishes === 0 && this.#cluster.network.openRequests === 0;
   }
 }
 
