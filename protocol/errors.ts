@@ -46,6 +46,7 @@ export const ERROR_KINDS = {
   E_CHECKSUM: { exit: EXIT.failed, http: 400 },
   E_JOURNAL_BROKEN: { exit: EXIT.failed, http: 503 },
   E_JOURNAL_WRITE: { exit: EXIT.failed, http: 503 },
+  E_JOURNAL_VERSION: { exit: EXIT.failed, http: 503 },
   E_JOURNAL_LOCKED: { exit: EXIT.failed, http: 503 },
   E_FENCED: { exit: EXIT.failed, http: 503 },
   E_STORAGE_FULL: { exit: EXIT.failed, http: 507 },
