@@ -23,6 +23,7 @@ import { listenForPeers } from "./gateway/listener.ts";
 import { Sessions } from "./gateway/sessions.ts";
 import type { ReactorPorts } from "./inbox.ts";
 import { createLevelJournal } from "./journal/level-journal.ts";
+import { startSnapshotter } from "./journal/snapshotter.ts";
 import { createLive } from "./live.ts";
 import { createLogs } from "./logs.ts";
 import { localQueueChanges, type Machine } from "./queues/local-queue.ts";
@@ -30,6 +31,7 @@ import type { RestDeps } from "./rest/context.ts";
 import { createRestServer } from "./rest/server.ts";
 import { restore } from "./restore.ts";
 import { createAsker } from "./samplers/asker.ts";
+import { systemDisk } from "./system-disk.ts";
 
 export interface ProgramPorts {
   readonly clock: Clock;
@@ -118,8 +120,21 @@ async function openMiddle(
   const directory = join(config.data, "journal");
   const journal = createLevelJournal({ directory, clock, onHeadFailed: onFatal });
   closers.push(() => journal.close());
-  const { core, term } = await restore(journal);
-  log.info("restored", { seq: core.seq, tasks: core.tasks.size, term });
+  const snapshots = { disk: systemDisk, directory: join(directory, "snapshots") };
+  const { core, term, startedFrom, skipped } = await restore(journal, snapshots);
+  for (const { path, why } of skipped) log.warn("snapshotPassedOver", { path, why });
+  const fromSnapshotSeq = startedFrom?.seq ?? null;
+  log.info("restored", { seq: core.seq, fromSnapshotSeq, tasks: core.tasks.size, term });
+  const snapshotter = startSnapshotter({
+    journal,
+    directory: snapshots.directory,
+    clock,
+    log,
+    seq: () => core.seq,
+    startedFrom,
+    onBroken: onFatal,
+  });
+  closers.push(() => snapshotter.stop());
   const blobs = await openDiskBlobs(join(config.data, "blobs"));
   const logs = createLogs(join(config.data, "evaluation-logs"));
   const leaseTokens = createLeaseTokens(key);

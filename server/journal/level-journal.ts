@@ -72,8 +72,8 @@ async function openLevel(
 const NOT_ITS_FAULT =
   /No space left|quota|Permission denied|Read-only file system|Too many open files/i;
 
-/** Read from LevelDB in one go: bounds the memory of a start, and for how long a read holds the event loop. */
-const READ_AHEAD_BYTES = 1_048_576;
+/** Read from LevelDB in one go: bounds the memory of a start, and for how long a read beside a running server holds it up. */
+const READ_AHEAD_BYTES = 131_072;
 
 /** Entries of a range; a damaged table is a broken journal. */
 async function* entries(

@@ -93,6 +93,6 @@ export function createMemoryJournal(options: MemoryJournalOptions = {}): Journal
 function headOf(disk: MemoryDisk): Head {
   const last = disk.records.at(-1);
   if (last === undefined) return { seq: 0, hash: NO_HASH };
-  const { lastSeq, hash } = decodeRecord(last.key, last.value, null);
+  const { lastSeq, hash } = openRecord(last.key, last.value, null);
   return { seq: lastSeq, hash };
 }
