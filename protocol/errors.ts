@@ -49,6 +49,7 @@ export const ERROR_KINDS = {
   E_JOURNAL_VERSION: { exit: EXIT.failed, http: 503 },
   E_JOURNAL_LOCKED: { exit: EXIT.failed, http: 503 },
   E_FENCED: { exit: EXIT.failed, http: 503 },
+  E_BACKUP: { exit: EXIT.failed, http: 500 },
   E_STORAGE_FULL: { exit: EXIT.failed, http: 507 },
   E_BAD_OUTPUT: { exit: EXIT.failed, http: 400 },
   E_PAYLOAD: { exit: EXIT.failed, http: 400 },

@@ -12,6 +12,7 @@ import { ensureLocalTokens, writeAccess } from "./access-files.ts";
 import { createLeaseTokens } from "./auth/lease-tokens.ts";
 import { createSessionTokens } from "./auth/session-tokens.ts";
 import { sha256Hex } from "./auth/tokens.ts";
+import { backupStream } from "./backup/backup-stream.ts";
 import { createBatcher } from "./batch.ts";
 import { openDiskBlobs } from "./blobs/disk-blobs.ts";
 import { createAddressCheck, isLoopback, type ServerConfig } from "./config.ts";
@@ -22,6 +23,7 @@ import { createBootSecretIssuer, SERVER_PRINCIPAL } from "./gateway/boot-secrets
 import { listenForPeers } from "./gateway/listener.ts";
 import { Sessions } from "./gateway/sessions.ts";
 import type { ReactorPorts } from "./inbox.ts";
+import type { Journal } from "./journal/journal.ts";
 import { createLevelJournal } from "./journal/level-journal.ts";
 import { startSnapshotter } from "./journal/snapshotter.ts";
 import { createLive } from "./live.ts";
@@ -84,6 +86,15 @@ async function open(config: ServerConfig, ports: ProgramPorts, closers: Closer[]
     sessionTokens: createSessionTokens(key, clock),
     clock,
     log,
+    backup: (seq) =>
+      backupStream({
+        journal: middle.journal,
+        blobs: middle.blobs,
+        disk: systemDisk,
+        dataDirectory: config.data,
+        wallMs: () => clock.wallMs(),
+        seq,
+      }),
     gauges: gaugesOf(config.data, clock, () => lag.percentile(99) / 1e6),
   };
   const app = createRestServer(rest, config);
@@ -102,10 +113,8 @@ async function open(config: ServerConfig, ports: ProgramPorts, closers: Closer[]
   return address;
 }
 
-interface Middle extends Pick<
-  RestDeps,
-  "engine" | "sessions" | "journal" | "blobs" | "logs" | "leaseTokens"
-> {
+interface Middle extends Pick<RestDeps, "engine" | "sessions" | "blobs" | "logs" | "leaseTokens"> {
+  readonly journal: Journal;
   readonly engine: RunningEngine;
   readonly sessions: Sessions;
 }

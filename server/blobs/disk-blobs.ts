@@ -18,6 +18,12 @@ export async function openDiskBlobs(directory: string, disk: Disk = systemDisk):
   await disk.makeDirectory(incoming);
   // A new directory's own name must not be lost with a crash.
   await disk.syncDirectory(join(directory, ".."));
+  return diskBlobs(directory, disk);
+}
+
+/** The store as it lies there, of a server that may be stopped; nothing is changed until something is put. */
+export function diskBlobs(directory: string, disk: Disk): Blobs {
+  const incoming = join(directory, "incoming");
   let uploads = 0;
   const fileOf = (sha256: string): string => {
     if (!NAME.test(sha256)) throw new Error("not a checksum");

@@ -37,6 +37,11 @@ export function createLevelStore(directory: string): RecordStore {
       opened = await openLevel(directory, createIfMissing);
     },
     put: (key, value) => database().put(key, value, { sync: true }),
+    putMany: (records) =>
+      database().batch(
+        records.map(([key, value]) => ({ type: "put", key, value })),
+        { sync: true },
+      ),
     entries: (range) => entries(database(), range),
     async close() {
       const db = opened;

@@ -18,6 +18,8 @@ export interface RecordStore {
   open(options: { readonly createIfMissing: boolean }): Promise<void>;
   /** Resolves when the record is on disk. After an error nothing more may be written. */
   put(key: string, value: Uint8Array): Promise<void>;
+  /** Resolves when all of them are on disk. */
+  putMany(records: readonly StoredRecord[]): Promise<void>;
   /** As of the first step of the iteration. Errors: E_JOURNAL_BROKEN. */
   entries(range: RecordRange): AsyncIterable<StoredRecord>;
   close(): Promise<void>;
