@@ -114,8 +114,7 @@ function buildParser(spec: ProgramSpec, write: Write, found: Found): Parser {
     });
     if (command.path !== "") {
       groups.get(parent)?.addCommand(parser, { isDefault: command.isDefault === true });
-      // A command may have others below it, such as `server backup`: words after theirs are theirs.
-      groups.set(command.path, parser.enablePositionalOptions());
+      groups.set(command.path, parser);
     }
   }
   return root;
@@ -124,6 +123,8 @@ function buildParser(spec: ProgramSpec, write: Write, found: Found): Parser {
 function configured(parser: Parser, write: Write): Parser {
   return parser
     .exitOverride()
+    // A command may have others below it, such as `server backup`: options after the last word belong to that one.
+    .enablePositionalOptions()
     .helpCommand(false)
     .helpOption("-h, --help", "print this help")
     .showSuggestionAfterError(false)
