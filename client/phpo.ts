@@ -15,5 +15,12 @@ function notHere(): Promise<never> {
 }
 
 endQuietlyOnClosedPipe();
-const programs = { server: notHere, harvester: notHere, pilot: notHere };
+const programs = {
+  server: notHere,
+  harvester: notHere,
+  pilot: notHere,
+  fsck: notHere,
+  backup: notHere,
+  restore: notHere,
+};
 process.exitCode = await runClient(processWorld(programs), async (words) => parsePhpo(words));

@@ -12,6 +12,7 @@ import {
   type Task,
 } from "../core.ts";
 import type { EventOf } from "../events.ts";
+import { ownText, sharedEpoch, sharedPointState } from "./compact-points.ts";
 import { dropRunLease, runKey, taskOf } from "../tasks/apply.ts";
 
 type PointEvent = EventOf<
@@ -85,17 +86,17 @@ function moveTo(task: Task, point: Point, state: PointState): void {
   }
   task.counts[point.state] -= 1;
   task.counts[state] += 1;
-  point.state = state;
+  point.state = sharedPointState(state);
 }
 
 function generate(task: Task, event: EventOf<"pointGenerated">): void {
   const point: Point = {
     id: event.pointId,
-    text: event.text,
+    text: ownText(event.text),
     run: event.run,
     retryOf: event.retryOf,
     state: "ready",
-    epoch: [0, 0],
+    epoch: sharedEpoch([0, 0]),
     lastSeq: 0,
     lease: null,
     jobId: -1,
@@ -121,7 +122,7 @@ function grant(core: Core, task: Task, event: EventOf<"leaseGranted">): void {
   if (job === undefined) throw new Error(`lease without its job ${task.id}/${event.jobId}`);
   moveTo(task, point, "leased");
   job.points += 1;
-  point.epoch = event.epoch;
+  point.epoch = sharedEpoch(event.epoch);
   point.lastSeq = 0;
   point.jobId = event.jobId;
   point.node = job.node;
@@ -242,7 +243,8 @@ function endJob(task: Task, jobId: number): void {
 
 function finish(core: Core, task: Task, event: EventOf<"pointFinal">): void {
   const point = pointOf(task, event.pointId);
-  if (dropLease(core, task, point) !== null) point.epoch = [core.incarnation, point.epoch[1] + 1];
+  if (dropLease(core, task, point) !== null)
+    point.epoch = sharedEpoch([core.incarnation, point.epoch[1] + 1]);
   moveTo(task, point, event.state);
   if (event.state === "cancelled") return;
   // A point that is given up makes room for another: without that, a search would wait for it for ever.

@@ -27,6 +27,8 @@ export interface DeploymentOptions {
   readonly serverArguments?: readonly string[];
   /** Added to the environment of server and harvester. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Port of the server; any free one when it is not given. */
+  readonly port?: number;
 }
 
 export class Deployment {
@@ -41,6 +43,7 @@ export class Deployment {
     if (!existsSync(PROGRAM)) throw new Error("dist/ is missing: npm run build");
     this.options = options;
     this.data = join(options.directory, "data");
+    this.port = options.port ?? 0;
   }
 
   async start(): Promise<void> {
