@@ -1,6 +1,6 @@
 /** The rules for queues, nodes, tokens and submissions, and the way of each event to its rules. */
 import type { EventOf, HyperpilotEvent } from "../../server/events.ts";
-import type { Model } from "./model.ts";
+import type { LeaseModel, Model } from "./model.ts";
 import { applyPoint } from "./model-points.ts";
 import { applyTask } from "./model-tasks.ts";
 
@@ -35,9 +35,40 @@ export function applyEvent(model: Model, event: HyperpilotEvent): void {
       return drain(model, event);
     case "tokenChanged":
       return changeToken(model, event);
+    case "serverRestored":
+      return startIncarnation(model, event);
     case "checkpointStored":
       return;
   }
+}
+
+/** From here on everything that was granted before is of the past; what is still leased ends in the same batch. */
+function startIncarnation(model: Model, event: EventOf<"serverRestored">): void {
+  const { incarnation } = event;
+  model.must(
+    incarnation > model.incarnation,
+    "fenced",
+    () => `incarnation ${incarnation} follows ${model.incarnation}`,
+  );
+  model.incarnation = incarnation;
+  for (const task of model.tasks.values()) {
+    if (task.run !== null) task.run.epoch = [incarnation, task.run.epoch[1]];
+    if (task.run?.lease != null) task.run.lease = renewed(model, task.run.lease);
+    for (const point of task.points.values()) {
+      if (point.state !== "ready" && point.state !== "leased" && point.state !== "notEvaluated")
+        continue;
+      point.epoch = [incarnation, point.epoch[1]];
+      if (point.lease !== null) point.lease = renewed(model, point.lease);
+    }
+  }
+}
+
+function renewed(model: Model, lease: LeaseModel): LeaseModel {
+  const epoch = [model.incarnation, lease.epoch[1]] as const;
+  model.drop(lease);
+  const again = { ...lease, epoch, isCurrent: true, seq: 0 };
+  model.hold(again);
+  return again;
 }
 
 function drain(model: Model, event: EventOf<"nodeDrained">): void {

@@ -224,12 +224,14 @@ export class Oracle {
       "chain",
       () => `a record begins with event ${batch.firstSeq} after ${this.durable.length}`,
     );
-    for (const event of batch.events) {
-      this.durable.push(event);
-      apply(this.#shadow, event);
-      const key = writtenBy(event);
-      if (key !== null) this.#stored.add(key);
-    }
+    for (const event of batch.events) this.#store(event);
+  }
+
+  #store(event: HyperpilotEvent): void {
+    this.durable.push(event);
+    apply(this.#shadow, event);
+    const key = writtenBy(event);
+    if (key !== null) this.#stored.add(key);
   }
 
   /** The server is gone: what was not on disk never happened. */
@@ -239,6 +241,18 @@ export class Oracle {
     for (const event of this.durable) applyEvent(this.model, event);
     this.model.beginTurn();
     this.sessions = new SessionBook();
+  }
+
+  /** The journal was put back to what a backup holds: what came after it never happened, for better or worse. */
+  onBackupRestored(events: number): void {
+    const kept = this.durable.slice(0, events);
+    this.durable.length = 0;
+    this.#shadow = createCore();
+    this.#stored.clear();
+    for (const event of kept) this.#store(event);
+    for (const key of this.#acknowledged)
+      if (!this.#stored.has(key)) this.#acknowledged.delete(key);
+    this.onCrash();
   }
 
   /** A server has rebuilt its state from the disk. */

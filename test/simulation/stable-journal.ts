@@ -37,6 +37,25 @@ export class StableDisk {
   /** Told of each record once it is on disk, whoever gets to know of it. */
   onDurable: (batch: Batch) => void = () => undefined;
 
+  /** Records that a backup holds, and when it was made (wall clock). */
+  backup: { readonly records: number; readonly events: number; readonly atMs: number } | null =
+    null;
+  /** The journal was put back to a backup, and no server has started on it yet. */
+  isRestored = false;
+
+  /** Copies the journal as it is on disk now. */
+  takeBackup(atMs: number): void {
+    this.backup = { records: this.memory.records.length, events: this.syncedSeq, atMs };
+  }
+
+  /** Puts the copy in the place of the journal. Returns the events that it holds. */
+  restoreBackup(): number {
+    if (this.backup === null) throw new Error("there is no backup");
+    this.memory.records.length = this.backup.records;
+    this.isRestored = true;
+    return this.backup.events;
+  }
+
   /** Puts the oldest unsynced record on disk for good. */
   sync(): void {
     const record = this.unsynced.shift();

@@ -85,5 +85,6 @@ export const CASES = [
   "pilot turned away",
   "pilot left by itself",
   "state compared",
+  "backup restored",
 ] as const;
 export type Case = (typeof CASES)[number];

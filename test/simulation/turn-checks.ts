@@ -112,9 +112,9 @@ function expectedOfPilot(turn: Turn, item: PilotItem): Partial<Expected> {
   if (note === undefined) return {};
   switch (message.type) {
     case "result":
-      return { answer: judge(model, note, message) };
+      return { answer: formerIsStale(model, message, judge(model, note, message)) };
     case "runAnswer":
-      return { answer: judgeRun(model, note, message) };
+      return { answer: formerIsStale(model, message, judgeRun(model, note, message)) };
     case "bye":
       return { ending: endingOf(model, note.pilotId, "bye") };
     case "beat":
@@ -127,6 +127,15 @@ function expectedOfPilot(turn: Turn, item: PilotItem): Partial<Expected> {
     default:
       return {};
   }
+}
+
+/** What was granted after the backup that a server was restored from, nobody knows any more: that is no violation. */
+function formerIsStale(
+  model: Model,
+  { epoch }: Listed,
+  answer: Expected["answer"],
+): Expected["answer"] {
+  return answer === "violation" && epoch[0] < model.incarnation ? "stale" : answer;
 }
 
 type Listed = Pick<FromPilotOf<"release">, "item" | "epoch">;

@@ -30,8 +30,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "revoking keeps the epoch",
     file: "server/points/apply.ts",
-    find: "if (dropLease(core, task, point) !== null) point.epoch = [core.incarnation, point.epoch[1] + 1];",
-    replace: "dropLease(core, task, point);",
+    find: "if (dropLease(core, task, point) !== null)",
+    replace: "if (dropLease(core, task, point)?.slot === -1)",
     why: "a pilot whose lease was revoked writes as if it held it",
     breaks: ["fenced"],
   },
@@ -76,14 +76,6 @@ export const MUTANTS: readonly Mutant[] = [
     replace: `if (event.reason === "interrupted") task.ready.push(point);`,
     why: "a point of a lost pilot is never evaluated",
     breaks: ["rules"],
-  },
-  {
-    name: "release counts",
-    file: "server/pilots.ts",
-    find: `    reason: "release",\n    interruption: false,`,
-    replace: `    reason: "release",\n    interruption: true,`,
-    why: "points are given up that nothing has interrupted",
-    breaks: ["accounts"],
   },
   {
     name: "hello keeps unheld leases",
@@ -207,6 +199,14 @@ export const MUTANTS: readonly Mutant[] = [
     why: "a clock that is set ends all leases at once",
     breaks: ["expired"],
   },
+  {
+    name: "incarnation not compared",
+    file: "protocol/ids.ts",
+    find: "return a[0] - b[0] || a[1] - b[1];",
+    replace: "return a[1] - b[1];",
+    why: "a server that was restored from a backup takes results of grants that it knows nothing of",
+    breaks: ["answered", "fenced", "fromSomewhere", "peers"],
+  },
 ];
 
 /** Further ones, some of which the product once had. */
@@ -307,5 +307,13 @@ export const MORE_MUTANTS: readonly Mutant[] = [
     replace: "",
     why: "one user takes all slots",
     breaks: ["fair"],
+  },
+  {
+    name: "release counts",
+    file: "server/pilots.ts",
+    find: `    reason: "release",\n    interruption: false,`,
+    replace: `    reason: "release",\n    interruption: true,`,
+    why: "points are given up that nothing has interrupted",
+    breaks: ["accounts"],
   },
 ];
