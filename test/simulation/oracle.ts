@@ -1,7 +1,9 @@
 /** Looks at every turn of the server, at every effect and at every record on disk, and says what must not be. */
+import { decodeTrusted, encode } from "../../protocol/codec.ts";
 import type { ToHarvester } from "../../protocol/harvester-messages.ts";
 import type { Outcome } from "../../protocol/pilot-messages.ts";
 import { apply } from "../../server/apply.ts";
+import { createCoreReader, sectionsOf } from "../../server/core-form.ts";
 import { createCore, type Core } from "../../server/core.ts";
 import type { HyperpilotEvent } from "../../server/events.ts";
 import type { Effect, InboxItem } from "../../server/inbox.ts";
@@ -15,6 +17,9 @@ import { SessionBook } from "./session-book.ts";
 import { casesOf, count, type Case, type Tally } from "./tally.ts";
 import { checkTurn, expectedAnswer, type Expected, type Turn } from "./turn-checks.ts";
 
+/** Events between two snapshots. */
+const SNAPSHOT_EVENTS = 60;
+
 export class Oracle {
   violation: Violation | null = null;
   /** How often each case was reached. */
@@ -27,6 +32,8 @@ export class Oracle {
   readonly durable: HyperpilotEvent[] = [];
   /** The product's own state of what is on disk. */
   #shadow: Core = createCore();
+  /** A snapshot as it would lie on disk, made of the journal up to one of its events. */
+  #snapshot: { readonly seq: number; readonly sections: readonly Uint8Array[] } | null = null;
   /** For each effect and command, the event up to which the journal must be on disk before anybody hears of it. */
   readonly #needs = new WeakMap<object, number>();
   /** Writes of pilots: what each of them has sent under a lease, by sequence number. */
@@ -232,6 +239,21 @@ export class Oracle {
     apply(this.#shadow, event);
     const key = writtenBy(event);
     if (key !== null) this.#stored.add(key);
+    if (this.durable.length % SNAPSHOT_EVENTS !== 0) return;
+    const sections = [...sectionsOf(this.#shadow)].map((section) => encode(section));
+    this.#snapshot = { seq: this.durable.length, sections };
+  }
+
+  /** The state that a start from the last snapshot comes to; null when there is none. */
+  coreFromSnapshot(): Core | null {
+    if (this.#snapshot === null) return null;
+    const reader = createCoreReader();
+    for (const section of this.#snapshot.sections) reader.add(decodeTrusted(section));
+    const core = reader.finish();
+    for (const event of this.durable.slice(this.#snapshot.seq)) apply(core, event);
+    for (const task of core.tasks.values()) task.ready.compact(({ state }) => state === "ready");
+    this.reached("started from a snapshot");
+    return core;
   }
 
   /** The server is gone: what was not on disk never happened. */
@@ -248,6 +270,7 @@ export class Oracle {
     const kept = this.durable.slice(0, events);
     this.durable.length = 0;
     this.#shadow = createCore();
+    this.#snapshot = null;
     this.#stored.clear();
     for (const event of kept) this.#store(event);
     for (const key of this.#acknowledged)

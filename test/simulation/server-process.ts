@@ -133,7 +133,11 @@ export class ServerHost {
     const { clock } = process;
     const log = trace.logger(HOST);
     const journal = createStableJournal(disk, process, random.fork(`disk of ${process.name}`));
-    const { core, term } = await restore(journal);
+    const restored = await restore(journal);
+    const { term } = restored;
+    // A start from a snapshot must come to the same state.
+    const snapshotted = random.fork(`start of ${process.name}`).chance(0.5);
+    const core = (snapshotted ? oracle.coreFromSnapshot() : null) ?? restored.core;
     if (disk.isRestored && disk.backup !== null) {
       const now = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
       const firstSeq = core.seq + 1;

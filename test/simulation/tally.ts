@@ -86,5 +86,6 @@ export const CASES = [
   "pilot left by itself",
   "state compared",
   "backup restored",
+  "started from a snapshot",
 ] as const;
 export type Case = (typeof CASES)[number];
