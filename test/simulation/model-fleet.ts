@@ -26,6 +26,7 @@ export function applyEvent(model: Model, event: HyperpilotEvent): void {
     case "leaseEnded":
     case "attemptEnded":
     case "pointFinal":
+    case "checkpointStored":
       return applyPoint(model, event);
     case "queueChanged":
       if (event.config === null) model.queues.delete(event.name);
@@ -37,8 +38,6 @@ export function applyEvent(model: Model, event: HyperpilotEvent): void {
       return changeToken(model, event);
     case "serverRestored":
       return startIncarnation(model, event);
-    case "checkpointStored":
-      return;
   }
 }
 

@@ -26,6 +26,7 @@ type PointEvent = EventOf<
   | "attemptEnded"
   | "pointFinal"
   | "jobEnded"
+  | "checkpointStored"
 >;
 
 const ATTEMPTS_MAX = 3;
@@ -64,6 +65,8 @@ export function applyPoint(model: Model, event: PointEvent): void {
       return endAttempt(model, task, event);
     case "pointFinal":
       return finish(model, task, event);
+    case "checkpointStored":
+      return keepCheckpoint(model, task, event);
   }
 }
 
@@ -143,6 +146,7 @@ function generate(model: Model, task: TaskModel, event: EventOf<"pointGenerated"
     loss: null,
     isRetried: false,
     lastOutcome: "",
+    checkpoint: "",
     reported: null,
   };
   task.points.set(pointId, point);
@@ -344,7 +348,7 @@ function endRunLease(model: Model, task: TaskModel, event: EventOf<"leaseEnded">
 function endedLease(
   model: Model,
   point: PointModel,
-  event: EventOf<"leaseEnded" | "attemptEnded">,
+  event: EventOf<"leaseEnded" | "attemptEnded" | "checkpointStored">,
 ): LeaseModel | null {
   const key = leaseKey(event.taskId, point.id, event.epoch);
   const lease = model.leases.get(key);
@@ -457,6 +461,16 @@ function endAttempt(model: Model, task: TaskModel, event: EventOf<"attemptEnded"
   const isLast =
     outcome.type === "loss" || outcome.type === "diverged" || point.attempts >= ATTEMPTS_MAX;
   if (!isLast && point.state === "leased") move(model, task, point, "ready");
+}
+
+/** A newer checkpoint is progress: interruptions are counted anew. */
+function keepCheckpoint(model: Model, task: TaskModel, event: EventOf<"checkpointStored">): void {
+  const point = pointOf(model, task, event);
+  const lease = point === null ? null : endedLease(model, point, event);
+  if (point === null || lease === null) return;
+  noteSeq(model, lease, event.seq);
+  if (point.checkpoint !== event.sha256) point.inRow = 0;
+  point.checkpoint = event.sha256;
 }
 
 function finish(model: Model, task: TaskModel, event: EventOf<"pointFinal">): void {

@@ -40,6 +40,8 @@ export interface PointModel {
   loss: number | null;
   isRetried: boolean;
   lastOutcome: string;
+  /** sha256 of the newest checkpoint. */
+  checkpoint: string;
   /** Loss that its last attempt reported, until it is final. */
   reported: number | null;
 }

@@ -312,7 +312,7 @@ function isNull(outcome: Outcome): boolean {
 
 /** The pilot's write that an event records, or null. */
 function writtenBy(event: HyperpilotEvent): string | null {
-  if (event.type === "attemptEnded")
+  if (event.type === "attemptEnded" || event.type === "checkpointStored")
     return `${leaseKey(event.taskId, event.pointId, event.epoch)}#${event.seq}`;
   if (event.type !== "leaseEnded" || event.pointId === null || event.seq === null) return null;
   return `${leaseKey(event.taskId, event.pointId, event.epoch)}#${event.seq}`;

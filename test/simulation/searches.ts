@@ -15,7 +15,7 @@ export interface Search {
 }
 
 export function drawSearch(random: Random, shape: Shape, name: string): Search {
-  const isContainer = random.chance(0.35);
+  const isContainer = random.chance(0.5);
   const method = random.pick(["random", "random", "grid", "tpe"] as const);
   const followsDefaults = random.chance(0.3);
   const nPointsPerIteration = random.int(1, 5);
@@ -60,7 +60,7 @@ function drawHabits(random: Random, { isStormy }: Shape): Habits {
       fails: share(0.3),
       fewer: share(0.3),
       more: share(0.3),
-      empty: share(0.3),
+      empty: share(0.5),
       secondsMean: random.pick([0.5, 3, 10]),
     },
   };

@@ -112,6 +112,7 @@ function expectedOfPilot(turn: Turn, item: PilotItem): Partial<Expected> {
   if (note === undefined) return {};
   switch (message.type) {
     case "result":
+    case "checkpoint":
       return { answer: formerIsStale(model, message, judge(model, note, message)) };
     case "runAnswer":
       return { answer: formerIsStale(model, message, judgeRun(model, note, message)) };
@@ -148,7 +149,11 @@ export function nameOfListed({ item, epoch }: Listed): string {
   );
 }
 
-function judge(model: Model, note: SessionNote, result: FromPilotOf<"result">): Expected["answer"] {
+function judge(
+  model: Model,
+  note: SessionNote,
+  result: FromPilotOf<"result"> | FromPilotOf<"checkpoint">,
+): Expected["answer"] {
   if (result.item.type !== "evaluation") return "violation";
   const point = model.tasks.get(result.item.taskId)?.points.get(result.item.pointId);
   const lease = model.leases.get(nameOfListed(result));
@@ -285,10 +290,7 @@ function checkEffects(turn: Turn, expected: Expected): void {
     }
     if (message.type !== "accepted" && message.type !== "stale") continue;
     answers.push(message.type);
-    const asked =
-      item.type === "pilot" && (item.message.type === "result" || item.message.type === "runAnswer")
-        ? item
-        : null;
+    const asked = item.type === "pilot" ? item : null;
     const isForIt =
       asked !== null &&
       effect.session === asked.session &&
@@ -324,6 +326,7 @@ function checkAnswer(
     (event) =>
       ((event.type === "attemptEnded" || event.type === "leaseEnded") && event.seq !== null) ||
       event.type === "runAnswered" ||
+      event.type === "checkpointStored" ||
       (event.type === "runFailed" && message.type === "runAnswer"),
   );
   model.must(
