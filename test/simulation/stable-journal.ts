@@ -89,6 +89,7 @@ export function createStableJournal(disk: StableDisk, process: Process, random: 
   let tail = { seq: 0, hash: NO_HASH };
   let failure: HyperpilotError | null = null;
   let lastSyncMs = 0;
+  let last: Promise<unknown> = Promise.resolve();
 
   function write(record: EncodedRecord, batch: Batch): Promise<void> {
     const { fault } = disk;
@@ -134,8 +135,10 @@ export function createStableJournal(disk: StableDisk, process: Process, random: 
       if (misfit !== null) return Promise.reject(misfit);
       const record = encodeRecord(batch, tail.hash);
       tail = { seq: batch.firstSeq + batch.events.length - 1, hash: record.hash };
-      return write(record, batch);
+      const written = write(record, batch);
+      last = written.catch(() => undefined);
+      return written;
     },
-    close: () => Promise.resolve(),
+    close: () => last.then(() => undefined),
   };
 }
