@@ -13,7 +13,10 @@ import {
 } from "../protocol/harvester-messages.ts";
 import { HARVESTER_SOCKET_PATH } from "../protocol/routes.ts";
 import { OUR_RANGE } from "../protocol/version.ts";
+import { createDriver } from "./drivers/create.ts";
 import { createLocalDriver } from "./drivers/local.ts";
+import { createFleet } from "./fleet.ts";
+import { sharedLaunch } from "./launch.ts";
 import { createHarvester, type Harvester } from "./program.ts";
 import { openSubmissions } from "./submissions.ts";
 
@@ -44,11 +47,17 @@ export async function runHarvester(options: HarvesterOptions): Promise<number> {
     join(options.directory, "submissions"),
     options.caFingerprint,
   );
-  const driver = createLocalDriver({
+  const local = createLocalDriver({
     pilotCommand: options.pilotCommand,
     directoryOf: (id) => submissions.directoryOf(id),
     clock,
     environment: process.env,
+  });
+  const launch = sharedLaunch(options.pilotCommand);
+  const driver = createFleet({
+    clock,
+    batchOf: (id) => submissions.batchOf(id),
+    createDriver: (batch) => createDriver(batch, { environment: process.env, launch, local }),
   });
   const harvester = createHarvester({
     clock,
