@@ -16,7 +16,7 @@ import { OUR_RANGE } from "../protocol/version.ts";
 import { createDriver } from "./drivers/create.ts";
 import { createLocalDriver } from "./drivers/local.ts";
 import { createFleet } from "./fleet.ts";
-import { sharedLaunch } from "./launch.ts";
+import { commandLaunch, packageLaunch } from "./launch.ts";
 import { createHarvester, type Harvester } from "./program.ts";
 import { openSubmissions } from "./submissions.ts";
 
@@ -32,6 +32,8 @@ export interface HarvesterOptions {
   readonly caFingerprint: string | null;
   /** Starts a local pilot when a boot file's path is appended. */
   readonly pilotCommand: readonly [string, ...string[]];
+  /** Directory of the packed pilot, for batch systems; null: they start pilots by `pilotCommand` too. */
+  readonly pilotPackage: string | null;
   /** Remove all local pilots at the end instead of leaving them to themselves. */
   readonly stopPilots: boolean;
 }
@@ -53,7 +55,10 @@ export async function runHarvester(options: HarvesterOptions): Promise<number> {
     clock,
     environment: process.env,
   });
-  const launch = sharedLaunch(options.pilotCommand);
+  const launch =
+    options.pilotPackage === null
+      ? commandLaunch(options.pilotCommand)
+      : packageLaunch(options.pilotPackage);
   const driver = createFleet({
     clock,
     batchOf: (id) => submissions.batchOf(id),

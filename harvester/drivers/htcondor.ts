@@ -93,12 +93,12 @@ async function submit(
   const text = pilotScript({
     submissionId,
     queue,
-    launch: launch.on(local),
+    launch: launch.brought.on(local),
     before: [`chmod 600 ${local}`],
   });
   writeFileSync(join(directory, "pilot.sh"), text, { mode: 0o700 });
   const description = join(directory, "pilot.sub");
-  const files = [local, ...launch.files];
+  const files = [local, ...launch.brought.files];
   writeFileSync(description, submitDescription(batch, request, files), { mode: 0o600 });
   const said = await command(
     ["condor_submit", ...where, "-terse", ...batch.submitArguments, description],

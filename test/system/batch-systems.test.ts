@@ -5,7 +5,7 @@ import { Batch } from "../../protocol/batch.ts";
 import { QueueConfig } from "../../protocol/queue.ts";
 import { createDriver } from "../../harvester/drivers/create.ts";
 import type { BatchDriver } from "../../harvester/driver.ts";
-import { sharedLaunch } from "../../harvester/launch.ts";
+import { commandLaunch } from "../../harvester/launch.ts";
 import {
   describeBatchDriver,
   type BatchDriverBench,
@@ -69,7 +69,7 @@ function bench(site: Site, system: keyof typeof COMMANDS, directory: string): Ba
     commandDirectory: site.commandDirectory(COMMANDS[system], root),
   });
   const queue = QueueConfig.parse({ name: "real", batch, slot: { memoryMiB: 100 } });
-  const launch = sharedLaunch(["/bin/sh", job]);
+  const launch = commandLaunch(["/bin/sh", job]);
   const make = (): BatchDriver =>
     createDriver(batch, { environment: process.env, launch, local: noLocalDriver });
   const driver = make();
