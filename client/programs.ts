@@ -18,6 +18,7 @@ export interface HarvesterOptions {
   readonly sites: readonly string[];
   readonly caFingerprint: string | null;
   readonly pilotCommand: readonly [string, ...string[]];
+  readonly pilotPackage: string | null;
   readonly stopPilots: boolean;
 }
 

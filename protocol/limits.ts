@@ -161,6 +161,14 @@ export const HARVESTER = {
   pilotsPerQueueMax: 100_000,
   submitFailuresToPause: 10,
   neverConnectedToPause: 3,
+  /** Raw words or lines that an operator adds to a submission. */
+  submitArgumentsMax: 100,
+  /** Output of one call of the batch system that is read. */
+  commandOutputBytesMax: 64 * MIB,
+  /** Answers in a row without a job, after which it has ended; before that it may only not be seen yet. */
+  absentAnswersToEnd: 3,
+  /** Failed questions in a row double the pause before the next, up to this. */
+  pollPauseMsMax: 600_000,
   /** What a local pilot's log may grow to, and what is kept of its end then. */
   pilotLogBytesMax: 10 * MIB,
   pilotLogKeptBytes: MIB,

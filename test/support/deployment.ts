@@ -14,6 +14,13 @@ import {
 import { createLevelJournal } from "../../server/journal/level-journal.ts";
 import { systemClock } from "../../common/clock.ts";
 import type { HyperpilotEvent } from "../../server/events.ts";
+import {
+  certificateArguments,
+  fetchTrusting,
+  type Answer,
+  type CallInit,
+  type Certificate,
+} from "./certificate.ts";
 import { waitUntil } from "./wait-until.ts";
 
 export const PROGRAM = fileURLToPath(new URL("../../dist/client/main.js", import.meta.url));
@@ -27,6 +34,8 @@ export interface DeploymentOptions {
   readonly serverArguments?: readonly string[];
   /** Added to the environment of server and harvester. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Certificate of a server that listens beyond loopback; it signs itself. */
+  readonly certificate?: Certificate;
 }
 
 export class Deployment {
@@ -57,6 +66,7 @@ export class Deployment {
       "--port",
       String(this.port),
       ...(this.options.serverArguments ?? ["--local-queue"]),
+      ...certificateArguments(this.options.certificate),
     ]);
     this.server = server;
     await waitUntil(
@@ -97,12 +107,25 @@ export class Deployment {
     };
   }
 
+  /** Asks over HTTPS with the server's certificate as the only authority, else plainly. */
+  private async fetch(url: string, init: CallInit = {}): Promise<Answer> {
+    const { certificate } = this.options;
+    if (certificate !== undefined) return fetchTrusting(url, certificate, init);
+    const response = await fetch(url, init);
+    return { ok: response.ok, status: response.status, text: await response.text() };
+  }
+
   private async isHealthy(): Promise<boolean> {
     try {
-      return (await fetch(`${this.address}${API_ROOT}/health`)).ok;
+      return (await this.fetch(`${this.address}${API_ROOT}/health`)).ok;
     } catch {
       return false;
     }
+  }
+
+  /** Fingerprint of the server's certificate. */
+  get fingerprint(): string {
+    return this.options.certificate?.fingerprint ?? "";
   }
 
   serverHasEnded(): boolean {
@@ -128,7 +151,7 @@ export class Deployment {
     schema?: z.ZodType<T>,
   ): Promise<T> {
     const { server, token } = this.access();
-    const response = await fetch(`${server}${API_ROOT}${path}`, {
+    const response = await this.fetch(`${server}${API_ROOT}${path}`, {
       method,
       headers: {
         authorization: `Bearer ${token}`,
@@ -136,7 +159,7 @@ export class Deployment {
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-    const answer: unknown = await response.json();
+    const answer: unknown = JSON.parse(response.text);
     if (!response.ok)
       throw Object.assign(new Error(JSON.stringify(answer)), { status: response.status, answer });
     return schema === undefined ? (answer as T) : schema.parse(answer);
