@@ -1,5 +1,6 @@
 /** What `phpo` does: checks, shows, submits, and keeps what became of it. */
 import { EXIT, HyperpilotError, errorText, type ExitCode } from "../protocol/errors.ts";
+import { effectiveLimits, isBuiltin, type TaskSpecification } from "../protocol/task.ts";
 import { VERSION } from "../protocol/version.ts";
 import type { OptionValues, Run } from "./command.ts";
 import type { Context } from "./context.ts";
@@ -30,13 +31,25 @@ export const run: Run = async ({ options: commandLine, context }) => {
   };
   if (dumpFile !== undefined) checkDumpFile(dumpFile, workingDirectory);
   if (!flagOption(options, "noSubmit")) return submit(context, task, dump);
-  if (output.stdout.isTty && !output.json) writeFields(output, specificationFields(task.spec));
+  if (output.stdout.isTty && !output.json) writeFields(output, wholeTask(task.spec));
   else output.item("TaskSpecification", task.spec);
   const said = "Nothing was submitted (--noSubmit).";
   output.talk(said);
   dump({ returnCode: null, returnOut: said, jediTaskID: null });
   return EXIT.success;
 };
+
+/** A task that is not submitted, for a person. */
+function wholeTask(spec: TaskSpecification): (readonly [string, string])[] {
+  const limits = effectiveLimits(spec.limits, isBuiltin(spec.steering));
+  const counts = `${limits.maxPoints}, ${limits.nParallelEvaluation} at a time, in at most ${limits.maxEvaluationJobs} jobs`;
+  const cadence = `steering fills up to ${limits.nPointsPerIteration} when fewer than ${Math.max(1, limits.minUnevaluatedPoints)} wait for a loss`;
+  return [
+    ["Task", neutralise(spec.name)],
+    ["Points", `${counts}; ${cadence}`],
+    ...specificationFields(spec),
+  ];
+}
 
 async function submit(
   context: Context,

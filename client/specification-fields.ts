@@ -55,14 +55,13 @@ function evaluationText({ evaluation }: TaskSpecification): string {
 }
 
 function needsText({ needs }: TaskSpecification): string {
-  const forms = [needs, ...needs.alternatives].map(slotText).join(", or ");
-  return needs.internet ? `${forms}; the internet` : forms;
+  const forms = [needs, ...needs.alternatives].map(slotText).join("; or ");
+  return needs.internet ? `${forms}; and the internet` : forms;
 }
 
 function slotText({ cpus, memoryBytes, gpus }: SlotNeeds): string {
-  return [`${cpus} CPUs`, formatBytes(memoryBytes), ...(gpus === null ? [] : [gpuText(gpus)])].join(
-    " ",
-  );
+  const slot = `${cpus} CPUs, ${formatBytes(memoryBytes)} of memory`;
+  return gpus === null ? slot : `${slot}, ${gpuText(gpus)}`;
 }
 
 function gpuText({ count, model, memoryBytes }: GpuNeed): string {
