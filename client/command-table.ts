@@ -4,6 +4,7 @@ import { ADMIN_COMMANDS } from "./commands/admin/table.ts";
 import { SERVER_COMMANDS } from "./commands/server/table.ts";
 import { SITE_COMMANDS } from "./commands/site/table.ts";
 import { TASK_COMMANDS } from "./commands/task/table.ts";
+import { HYPERPILOT_PHPO } from "./phpo-command.ts";
 import { SUBMIT_OPTIONS } from "./submit/options.ts";
 
 const SUBMIT: Command = {
@@ -32,6 +33,7 @@ const HELP: Command = {
 export const COMMANDS: readonly Command[] = [
   ...SERVER_COMMANDS,
   SUBMIT,
+  HYPERPILOT_PHPO,
   ...TASK_COMMANDS,
   ...SITE_COMMANDS,
   ...ADMIN_COMMANDS,

@@ -10,6 +10,8 @@ export interface OptionSpec {
   /** May be given several times; its value is then an array. */
   readonly repeatable?: boolean;
   readonly hidden?: boolean;
+  /** What holds without the option; the help adds `(default: ...)`. */
+  readonly defaultText?: string;
   /** Heading in the help. */
   readonly group?: string;
 }

@@ -128,11 +128,17 @@ function configured(parser: Parser, write: Write): Parser {
       writeErr: () => undefined,
       getOutHelpWidth: () => HELP_COLUMNS,
     })
-    .configureHelp({ helpWidth: HELP_COLUMNS, showGlobalOptions: false });
+    .configureHelp({
+      helpWidth: HELP_COLUMNS,
+      showGlobalOptions: false,
+      optionDescription: describedOption,
+    });
 }
 
 function toOption(spec: OptionSpec): Option {
   const option = new Option(spec.flags, spec.description);
+  // For the help only: values of options that are not given stay undefined.
+  if (spec.defaultText !== undefined) option.defaultValueDescription = spec.defaultText;
   if (spec.hidden === true) option.hideHelp();
   if (spec.group !== undefined) option.helpGroup(`${spec.group}:`);
   const { choices, repeatable } = spec;
@@ -146,6 +152,17 @@ function toOption(spec: OptionSpec): Option {
     });
   }
   return option;
+}
+
+/** "what it does (one of a, b; default: a)". */
+function describedOption(option: Option): string {
+  const facts = [
+    ...(option.argChoices === undefined ? [] : [`one of ${option.argChoices.join(", ")}`]),
+    ...(option.defaultValueDescription === undefined
+      ? []
+      : [`default: ${option.defaultValueDescription}`]),
+  ];
+  return facts.length === 0 ? option.description : `${option.description} (${facts.join("; ")})`;
 }
 
 function examplesText(command: Command): string {
@@ -203,9 +220,8 @@ function translated(
     case "commander.unknownOption": {
       const known =
         command === null ? ["--help", "--version"] : [...longNames(optionsOf(command)), "--help"];
-      const near = didYouMean(quoted, known);
-      const remedy =
-        near === null ? `All options: ${help}` : `Did you mean ${near}?\nAll options: ${help}`;
+      const meant = meantOptions(quoted, known);
+      const remedy = `${meant === null ? "" : `Did you mean ${meant}?\n`}All options: ${help}`;
       return usageError(`Unknown option ${quoted}.`, remedy);
     }
     case "commander.unknownCommand":
@@ -219,6 +235,18 @@ function translated(
       );
     }
   }
+}
+
+/** Options that an abbreviation begins, else the one that is spelled alike; null: none. Abbreviations themselves are not taken. */
+function meantOptions(word: string, known: readonly string[]): string | null {
+  const lower = word.toLowerCase();
+  const same = known.find((name) => name.toLowerCase() === lower);
+  if (same !== undefined) return same;
+  const longer = known.filter((name) => name.toLowerCase().startsWith(lower));
+  if (word.length < 4 || longer.length === 0) return didYouMean(word, known);
+  const shown = longer.slice(0, 4);
+  const last = shown.pop() ?? "";
+  return shown.length === 0 ? last : `${shown.join(", ")} or ${last}`;
 }
 
 /** The command whose words stand first, or null. */

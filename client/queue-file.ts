@@ -4,7 +4,7 @@ import { HyperpilotError, errorText } from "../protocol/errors.ts";
 import { parseJsonText, toValue } from "../protocol/json-text.ts";
 import { QueueConfig } from "../protocol/queue.ts";
 import { didYouMean } from "../protocol/did-you-mean.ts";
-import { readUserFile } from "./submit/specification.ts";
+import { readUserFile } from "./submit/user-file.ts";
 
 const FILE_BYTES_MAX = 1_048_576;
 

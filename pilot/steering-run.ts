@@ -7,7 +7,7 @@ import type { GrantedItem, Outcome } from "../protocol/pilot-messages.ts";
 import type { SlotResources } from "../protocol/resources.ts";
 import { STEERING_INPUT, STEERING_OUTPUT, steeringCommand } from "../protocol/steering-command.ts";
 import { isBuiltin, type TaskSpecification } from "../protocol/task.ts";
-import { cleanMessage } from "./clean-message.ts";
+import { cleanMessage, lastLines } from "./clean-message.ts";
 import type { PayloadExit } from "./output-json.ts";
 import type { EvaluationEnd, PayloadRunner } from "./payload.ts";
 import { readTextFile } from "./results.ts";
@@ -124,14 +124,17 @@ function readAnswer(work: string, exit: PayloadExit): { points: string | null; o
     },
   });
   if (exit.exitCode !== 0) {
-    const last = cleanMessage(exit.outputTail.trim().split("\n").slice(-5).join("\n"));
-    return failed(
-      `the steering exited with ${exit.exitCode}: ${last === "" ? "it printed nothing" : last}`,
-    );
+    // One line: it becomes part of a sentence.
+    const last = lastLines(exit.outputTail, 5, 1_024).split("\n").join(" | ");
+    const ended =
+      exit.signal === null ? `exited with ${exit.exitCode}` : `was ended by ${exit.signal}`;
+    return failed(`the steering ${ended}: ${last === "" ? "it printed nothing" : last}`);
   }
   const found = readTextFile(work, STEERING_OUTPUT);
   if ("problem" in found)
-    return failed(`the steering's file %OUT (${STEERING_OUTPUT}) ${found.problem}`);
+    return failed(
+      `the steering exited with 0, but its file %OUT (${STEERING_OUTPUT}) ${found.problem}; its command must write the list of new points there, such as --outfile=%OUT`,
+    );
   if (found.text.length > PILOT.steeringOutputBytesMax) {
     return failed(`the steering's file %OUT has more than ${PILOT.steeringOutputBytesMax} bytes`);
   }
@@ -146,12 +149,12 @@ function answerOf(outcome: Outcome | null, points: string | null): SteeringEnd["
     case "timeout":
       return {
         points: null,
-        message: `the steering did not end within ${Math.round(outcome.afterSeconds)} s`,
+        message: `the steering did not end within ${Math.round(outcome.afterSeconds)} s; if it needs longer, submit with --steeringTimeout SECONDS`,
       };
     case "failed":
       return { points: null, message: outcome.message };
     case "interrupted":
-      return { points: null, message: `${outcome.reason}: ${outcome.message}` };
+      return { points: null, message: outcome.message };
     case "diverged":
       throw new Error("steering has no loss");
     default:

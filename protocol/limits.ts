@@ -75,6 +75,8 @@ export const TASK = {
   steeringTimeoutSeconds: 1_800,
   failFastAttempts: 5,
   failFastNodes: 2,
+  /** An image that the only node could not use so often pauses the task. */
+  imageFailuresOnOnlyNode: 2,
   nodeDrainLosses: 3,
   nodeDrainTasks: 2,
   pointsMax: 10_000_000,

@@ -73,6 +73,11 @@ export interface OpenRun {
   lease: { readonly pilotId: PilotId; readonly slot: number } | null;
 }
 
+export interface ImageFailure {
+  count: number;
+  detail: string;
+}
+
 export interface FailureCause {
   count: number;
   readonly nodes: Set<string>;
@@ -109,6 +114,10 @@ export interface Task {
   nextRun: number;
   runsFinished: number;
   askingEnded: string | null;
+  /** Why the last try of steering failed; null after an answer. */
+  steeringFailure: string | null;
+  /** Points that steering proposed beyond those wanted; they were left out. */
+  surplusPoints: number;
   /** A point became final, or limits were raised, since the last %IN; true before the first. */
   newsForSteering: boolean;
   best: Point | null;
@@ -117,6 +126,8 @@ export interface Task {
   lossCount: number;
   attemptsFailed: number;
   interruptions: number;
+  /** Nodes on which the image could not be used since the last loss, with what each said last. */
+  readonly imageFailures: Map<string, ImageFailure>;
   /** Failures while no loss is there, by cause (error code and exit code). */
   readonly failures: Map<string, FailureCause>;
   /** Durations of the last finished evaluations, seconds. */

@@ -142,9 +142,9 @@ function refuseIfLarger(files: readonly FoundFile[], bytes: number, bytesMax: nu
   const largest = [...files].sort((a, b) => b.sizeBytes - a.sizeBytes).slice(0, 5);
   throw new HyperpilotError({
     code: "E_SANDBOX_SIZE",
-    message: `The task's files are ${formatBytes(bytes)}; at most ${formatBytes(bytesMax)} are taken.`,
+    message: `The task's files are ${formatBytes(bytes)}; at most ${formatBytes(bytesMax)} are taken. Nothing was sent.`,
     why: `The largest: ${largest.map((file) => `${file.path} ${formatBytes(file.sizeBytes)}`).join(", ")}.`,
     remedy:
-      "Leave out what the evaluation does not need, with a directory of the task's own (--files DIR).",
+      "Leave out what the evaluation does not need: move it into a hidden directory (such as .data/), or put what is needed into a directory of its own and name that with --files DIR. Evaluations can fetch large files themselves.",
   });
 }

@@ -1,12 +1,15 @@
 import type { Run } from "../command.ts";
 import { flagOption, textOption } from "../option-values.ts";
-import { sendTask } from "./send.ts";
-import { specificationOf } from "./specification.ts";
+import { sendTask, tellNotes } from "./send.ts";
+import { specificationNotes, specificationOf } from "./specification.ts";
 
 /** `hyperpilot submit`. */
-export const run: Run = ({ options, context }) =>
-  sendTask(context, {
-    spec: specificationOf(options, context.workingDirectory),
+export const run: Run = ({ options, context }) => {
+  const spec = specificationOf(options, context.workingDirectory);
+  tellNotes(context.output, specificationNotes(spec));
+  return sendTask(context, {
+    spec,
     filesDirectory: textOption(options, "files") ?? ".",
     wait: flagOption(options, "wait"),
   });
+};

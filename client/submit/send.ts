@@ -4,6 +4,7 @@ import { EXIT, type ExitCode } from "../../protocol/errors.ts";
 import { effectiveLimits, isBuiltin, type TaskSpecification } from "../../protocol/task.ts";
 import type { Context } from "../context.ts";
 import { neutralise } from "../format.ts";
+import type { Output } from "../output.ts";
 import { describeFiles, findFiles, packForTask, refuseSecretNames } from "./files.ts";
 
 export interface Sending {
@@ -11,6 +12,14 @@ export interface Sending {
   readonly filesDirectory: string;
   /** Watch until the end. */
   readonly wait: boolean;
+  /** Called once the server has taken the task. */
+  readonly onSubmitted?: (taskId: number) => void;
+}
+
+/** Sentences that a person should know before the task is sent. */
+export function tellNotes(output: Output, notes: readonly string[]): void {
+  for (const note of notes)
+    output.talk(`Note: ${neutralise(note)}${/[.?!]$/.test(note) ? "" : "."}`);
 }
 
 export async function sendTask(context: Context, sending: Sending): Promise<ExitCode> {
@@ -26,6 +35,7 @@ export async function sendTask(context: Context, sending: Sending): Promise<Exit
   const spec: TaskSpecification = { ...sending.spec, sandboxSha256: packed?.sha256 ?? null };
   const answer = await api.call("submitTask", { body: { spec } });
   const { taskId } = answer;
+  sending.onSubmitted?.(taskId);
   for (const warning of answer.warnings) output.talk(`Warning: ${neutralise(warning)}`);
   const { maxPoints, nParallelEvaluation } = effectiveLimits(spec.limits, isBuiltin(spec.steering));
   const steering = isBuiltin(spec.steering) ? spec.steering.method : "container";

@@ -1,31 +1,35 @@
 /** From a command line and a file to a task specification that is known to be sound before anything is sent. */
 import { randomInt, randomUUID } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import type { z } from "zod";
 import { didYouMean } from "../../protocol/did-you-mean.ts";
-import { HyperpilotError, errorText } from "../../protocol/errors.ts";
+import { HyperpilotError } from "../../protocol/errors.ts";
 import { memberOf, parseJsonText, toValue } from "../../protocol/json-text.ts";
 import { TASK, USER_JSON } from "../../protocol/limits.ts";
-import { parseSearchSpace } from "../../protocol/search-space.ts";
+import { Needs } from "../../protocol/resources.ts";
 import {
+  Checkpoint,
   Evaluation,
   Limits,
   TaskSpecification,
   effectiveLimits,
   isBuiltin,
 } from "../../protocol/task.ts";
-import { Needs } from "../../protocol/resources.ts";
 import type { OptionValues } from "../command.ts";
 import { usageError } from "../errors.ts";
+import { textOption, textsOption } from "../option-values.ts";
+import { needOptions } from "./needs.ts";
 import {
-  countOption,
-  flagOption,
-  numberOption,
-  textOption,
-  textsOption,
-} from "../option-values.ts";
-import { parseGpus, parseMemory } from "./amounts.ts";
+  checkpointOptions,
+  evaluationOptions,
+  given,
+  impliedDirection,
+  limitOptions,
+  steeringOption,
+  wholeTaskOptions,
+} from "./option-parts.ts";
+import { checkSearchSpace } from "./search-space.ts";
+import { readUserFile } from "./user-file.ts";
 
 /** 2^47: seeds stay readable. */
 const SEED_MAX = 281_474_976_710_655;
@@ -42,7 +46,10 @@ export function specificationOf(
   return checkedSpecification(merged(fromFile, options, workingDirectory), spaceName(options));
 }
 
-/** Checks a draft as the server will. `searchSpaceName` is what messages call the search space. */
+/**
+ * Checks a draft as the server will. Its direction, where it has none, is that of the steering's command line.
+ * `searchSpaceName` is what messages call the search space.
+ */
 export function checkedSpecification(draft: Draft, searchSpaceName: string): TaskSpecification {
   const parsed = TaskSpecification.safeParse({
     ...draft,
@@ -51,10 +58,33 @@ export function checkedSpecification(draft: Draft, searchSpaceName: string): Tas
     seed: draft["seed"] ?? randomInt(SEED_MAX),
   });
   if (!parsed.success) throw wrongSpecification(parsed.error);
-  const spec = parsed.data;
-  if (isBuiltin(spec.steering)) parseSearchSpace(spec.searchSpace, searchSpaceName);
+  const direction = draft["direction"] ?? impliedDirection(parsed.data.steering) ?? "min";
+  const spec: TaskSpecification = {
+    ...parsed.data,
+    direction: direction === "max" ? "max" : "min",
+  };
+  if (isBuiltin(spec.steering)) checkSearchSpace(spec, searchSpaceName);
   checkCadence(spec);
   return spec;
+}
+
+/** What a person may not have expected of the specification, as sentences. */
+export function specificationNotes(spec: TaskSpecification): string[] {
+  const notes: string[] = [];
+  const said = impliedDirection(spec.steering);
+  if (said !== null && said !== spec.direction)
+    notes.push(
+      `the steering's command says ${said}, the task says ${spec.direction}: one of them searches the wrong way. Write --direction ${said}, or correct steeringExec`,
+    );
+  else if (said === "max")
+    notes.push("a higher loss is better, as the steering's command says max");
+  if (spec.checkpoint.save.length === 0 && (spec.checkpoint.load !== null || spec.checkpoint.keep))
+    notes.push("nothing is saved of unfinished evaluations without --checkPointToSave");
+  if (spec.datasets.training !== null)
+    notes.push(
+      `the files of ${spec.datasets.training} (--trainingDS) are not brought to evaluations yet, and ${spec.evaluation.trainingData} will not be there; fetch them in the evaluation`,
+    );
+  return notes;
 }
 
 function checkCadence(spec: TaskSpecification): void {
@@ -72,64 +102,40 @@ function checkCadence(spec: TaskSpecification): void {
 }
 
 function merged(file: Draft, options: OptionValues, workingDirectory: string): Draft {
-  const method = textOption(options, "method");
-  const memory = textOption(options, "memory");
-  const gpus = textOption(options, "gpus");
   const space = textOption(options, "space");
   const queues = textsOption(options, "queue");
+  const steering = steeringOption(options, "method") ?? file["steering"] ?? { method: "tpe" };
   const draft = {
     name: basename(resolve(workingDirectory)).slice(0, 255) || "task",
-    steering: { method: "tpe" },
+    ...(isContainerSteering(steering) ? { searchSpace: "null" } : {}),
     ...file,
+    steering,
     ...given({
       name: textOption(options, "name"),
-      direction: textOption(options, "direction"),
-      seed: countOption(options, "seed", 0),
-      steering: method === undefined ? undefined : { method },
       searchSpace: space === undefined ? undefined : readSpace(space, workingDirectory),
-      penalty: textOption(options, "penalty"),
-      penaltyLoss: numberOption(options, "penaltyLoss"),
-      duplicates: textOption(options, "duplicates"),
-      failFast: flagOption(options, "noFailFast") ? false : undefined,
       queues: queues.length === 0 ? undefined : queues,
     }),
+    ...wholeTaskOptions(options, workingDirectory),
     evaluation: {
       container: "host:",
       ...part(file, "evaluation"),
-      ...given({
-        exec: textOption(options, "exec"),
-        container: textOption(options, "container"),
-        output: textOption(options, "evaluationOutput"),
-        timeoutSeconds: numberOption(options, "evaluationTimeout"),
-      }),
+      ...evaluationOptions(options),
+      ...given({ exec: textOption(options, "exec"), container: textOption(options, "container") }),
     },
-    limits: {
-      ...part(file, "limits"),
-      ...given(limitOptions(options)),
-    },
-    needs: {
-      ...part(file, "needs"),
-      ...given({
-        cpus: numberOption(options, "cpus"),
-        memoryBytes: memory === undefined ? undefined : parseMemory(memory, "--memory"),
-        gpus: gpus === undefined ? undefined : parseGpus(gpus),
-      }),
+    limits: { ...part(file, "limits"), ...limitOptions(options) },
+    needs: { ...part(file, "needs"), ...needOptions(options) },
+    checkpoint: { ...part(file, "checkpoint"), ...checkpointOptions(options) },
+    datasets: {
+      ...part(file, "datasets"),
+      ...given({ training: textOption(options, "trainingDS") }),
     },
   };
   refuseMissing(draft);
   return draft;
 }
 
-/** Limits that the command line names. */
-export function limitOptions(options: OptionValues): Partial<Limits> {
-  return given({
-    maxPoints: countOption(options, "maxPoints"),
-    nParallelEvaluation: countOption(options, "nParallelEvaluation"),
-    maxEvaluationJobs: countOption(options, "maxEvaluationJobs"),
-    nPointsPerIteration: countOption(options, "nPointsPerIteration"),
-    minUnevaluatedPoints: countOption(options, "minUnevaluatedPoints", 0),
-    maxPointsPerEvaluationJob: countOption(options, "maxPointsPerEvaluationJob"),
-  });
+function isContainerSteering(steering: unknown): boolean {
+  return typeof steering === "object" && steering !== null && "exec" in steering;
 }
 
 function refuseMissing(draft: {
@@ -145,14 +151,6 @@ function refuseMissing(draft: {
   if (draft.searchSpace === undefined) {
     throw usageError("There is no search space.", "Name its file: --space space.json");
   }
-}
-
-type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
-
-function given<T extends object>(values: T): Given<T> {
-  return Object.fromEntries(
-    Object.entries(values).filter(([, value]) => value !== undefined),
-  ) as Given<T>;
 }
 
 function part(draft: Draft, key: string): object {
@@ -190,31 +188,12 @@ function readTaskFile(file: string, workingDirectory: string): Draft {
   return space?.type === "object" ? { ...value, searchSpace: space.raw } : value;
 }
 
-/** Text of a file that a user named. Errors: E_FILE. */
-export function readUserFile(file: string, workingDirectory: string, bytesMax: number): string {
-  const path = resolve(workingDirectory, file);
-  try {
-    const { size } = statSync(path);
-    if (size > bytesMax) throw new Error(`it has ${size} bytes, at most ${bytesMax} are taken`);
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    throw new HyperpilotError(
-      {
-        code: "E_FILE",
-        message: `${file} cannot be read.`,
-        why: errorText(error),
-        remedy: "Correct the name or the file.",
-      },
-      error,
-    );
-  }
-}
-
 const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
   "": Object.keys(TaskSpecification.shape),
   evaluation: Object.keys(Evaluation.shape),
   limits: Object.keys(Limits.shape),
   needs: Object.keys(Needs.shape),
+  checkpoint: Object.keys(Checkpoint.shape),
 };
 
 function wrongSpecification(error: z.ZodError): HyperpilotError {

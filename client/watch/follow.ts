@@ -86,6 +86,7 @@ function lineView({ output, clock }: Context): View {
   const progress = new Progress();
   return {
     show: (detail) => {
+      for (const warning of progress.newWarnings(detail)) output.talk(warning);
       const line = progress.next(detail, clock.wallMs());
       if (line !== null) output.talk(line);
     },

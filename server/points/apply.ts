@@ -164,12 +164,27 @@ function endLease(core: Core, task: Task, event: EventOf<"leaseEnded">): void {
     point.interruptionsInRow += 1;
     task.interruptions += 1;
   }
+  if (isImageFailure(event)) noteImageFailure(task, event);
   if (event.infrastructure)
     blameNode(core, task, event.node, task.jobs.get(point.jobId)?.queue ?? "");
   if (point.state === "leased") {
     moveTo(task, point, "ready");
     if (event.reason !== "revoked") task.ready.push(point);
   }
+}
+
+const IMAGE_FAILURE = "imagePull: ";
+
+function isImageFailure(event: EventOf<"leaseEnded">): boolean {
+  return event.interruption && event.detail.startsWith(IMAGE_FAILURE);
+}
+
+function noteImageFailure(task: Task, event: EventOf<"leaseEnded">): void {
+  const known = task.imageFailures.get(event.node);
+  // More nodes than decide anything need not be told apart.
+  if (known === undefined && task.imageFailures.size >= TASK.failFastNodes) return;
+  const detail = event.detail.slice(IMAGE_FAILURE.length);
+  task.imageFailures.set(event.node, { count: (known?.count ?? 0) + 1, detail });
 }
 
 function blameNode(core: Core, task: Task, node: string, queue: string): void {
@@ -250,6 +265,7 @@ function finish(core: Core, task: Task, event: EventOf<"pointFinal">): void {
   point.loss = event.loss;
   task.lossCount += 1;
   task.failures.clear();
+  task.imageFailures.clear();
   if (task.worstLoss === null || isBetter(task, task.worstLoss, event.loss))
     task.worstLoss = event.loss;
   const best = task.best?.loss ?? null;

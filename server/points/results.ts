@@ -115,10 +115,12 @@ function recordInterruption(turn: Turn, task: Task, point: Point, result: Result
   if (outcome.type !== "interrupted") return;
   const evicted =
     outcome.reason === "eviction" || outcome.reason === "drain" || outcome.reason === "pilotStop";
+  // Without a loss the image itself is suspected, and the task is paused; a node is not drained for a mistyped name.
+  const isImages = outcome.reason === "imagePull" && task.lossCount === 0;
   endLease(turn, task, point, {
     reason: "interrupted",
     interruption: true,
-    infrastructure: !evicted,
+    infrastructure: !evicted && !isImages,
     seq: result.seq,
     detail: `${outcome.reason}: ${outcome.message}`,
     jobEnd: "interrupted",

@@ -9,7 +9,8 @@ import { refusedInput, type RefusedPart } from "./refused-input.ts";
 /** Schemas of what stands in paths. */
 const PARAMETERS = {
   taskId: z.coerce.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER),
-  pointId: z.string().regex(/^\d{1,16}$/),
+  /** "run-3" names the output of a steering container's run. */
+  pointId: z.string().regex(/^(?:run-\d{1,9}|\d{1,16})$/),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   name: z.string().min(1).max(63),
   id: z.string().min(1).max(64),

@@ -53,6 +53,8 @@ export function applyTaskEvent(core: Core, event: TaskEvent): void {
       task.run = null;
       task.runsFinished += 1;
       task.askingEnded = event.endsAsking;
+      task.steeringFailure = null;
+      task.surplusPoints += event.surplus;
       return;
     case "runFailed":
       dropRunLease(core, task);
@@ -64,6 +66,8 @@ export function applyTaskEvent(core: Core, event: TaskEvent): void {
         task.run = null;
         task.askingEnded = event.endsAsking;
       }
+      // A run that was revoked did not fail.
+      if (event.endsAsking !== event.reason) task.steeringFailure = event.reason;
       return;
     default:
       return assertNever(event);
@@ -101,12 +105,15 @@ function defineTask(core: Core, event: EventOf<"taskDefined">): void {
     nextRun: 0,
     runsFinished: 0,
     askingEnded: null,
+    steeringFailure: null,
+    surplusPoints: 0,
     newsForSteering: true,
     best: null,
     worstLoss: null,
     lossCount: 0,
     attemptsFailed: 0,
     interruptions: 0,
+    imageFailures: new Map(),
     failures: new Map(),
     durations: [],
     bestSoFar: [],
@@ -119,7 +126,10 @@ function changeState(core: Core, task: Task, event: EventOf<"taskStateChanged">)
     throw new Error(`task ${task.id}: ${task.state} is never followed by ${event.state}`);
   }
   const newRound = isEnded(task.state) && event.state === "running";
-  if (task.state === "paused") task.failures.clear();
+  if (task.state === "paused") {
+    task.failures.clear();
+    task.imageFailures.clear();
+  }
   task.state = event.state;
   task.reason = event.reason;
   task.drains = event.drains;
@@ -154,7 +164,9 @@ function startRound(task: Task): void {
   task.endedAtMs = null;
   task.askingEnded = null;
   task.newsForSteering = true;
+  task.steeringFailure = null;
   task.failures.clear();
+  task.imageFailures.clear();
   for (const point of task.points.values()) {
     if (point.state !== "notEvaluated") continue;
     task.counts.notEvaluated -= 1;

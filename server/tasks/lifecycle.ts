@@ -20,7 +20,7 @@ export function advance(turn: Turn, task: Task): void {
 }
 
 function advanceRunning(turn: Turn, task: Task): void {
-  const failFast = failFastReason(task, turn.live);
+  const failFast = failFastReason(turn.core, turn.live, task);
   if (failFast !== null)
     return changeState(turn, task, { state: "paused", reason: failFast, by: SERVER });
   if (endAtJobLimit(turn, task)) return;

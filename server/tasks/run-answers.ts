@@ -56,7 +56,7 @@ function take(turn: Turn, task: Task, answer: RunAnswer): void {
     points = proposedPoints(answer.points);
   } catch (error) {
     if (!(error instanceof HyperpilotError)) throw error;
-    return failRun(turn, task, error.message);
+    return failRun(turn, task, [error.message, error.remedy].filter(Boolean).join(" "));
   }
   acceptPoints(turn, task, points, null);
 }

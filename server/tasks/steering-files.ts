@@ -1,6 +1,6 @@
 /** The files that steering containers and the system exchange: %IN and %OUT, iDDS's contract. */
 import { HyperpilotError } from "../../protocol/errors.ts";
-import { parseJsonText } from "../../protocol/json-text.ts";
+import { parseJsonText, type JsonNode } from "../../protocol/json-text.ts";
 import { TASK, WIRE } from "../../protocol/limits.ts";
 import type { Task } from "../core.ts";
 import { toldPoints } from "./steering.ts";
@@ -14,9 +14,11 @@ export function steeringInput(task: Task): string {
   return `{"points": [${points.join(", ")}], "opt_space": ${space}}`;
 }
 
+const EXCERPT_CHARACTERS = 40;
+
 /** The new points of a text of %OUT, each as it was written. Errors: E_JSON, E_STEERING with what was wrong. */
 export function proposedPoints(text: string): string[] {
-  const root = parseJsonText(text, { name: "%OUT", bytesMax: WIRE.frameBytesMax });
+  const root = parsedAnswer(text);
   if (root.type !== "array")
     throw wrongAnswer(`it is ${describe(root.type)}, not a list of points`);
   return root.items.map((item, index) => {
@@ -27,6 +29,17 @@ export function proposedPoints(text: string): string[] {
     }
     return item.raw;
   });
+}
+
+function parsedAnswer(text: string): JsonNode {
+  try {
+    return parseJsonText(text, { name: "%OUT", bytesMax: WIRE.frameBytesMax });
+  } catch (error) {
+    if (!(error instanceof HyperpilotError)) throw error;
+    const begin = text.trim().slice(0, EXCERPT_CHARACTERS);
+    const shown = begin === "" ? "it is empty" : `it begins with ${JSON.stringify(begin)}`;
+    throw wrongAnswer(`${error.message.replace(/\.$/, "")} (${shown})`);
+  }
 }
 
 function describe(type: string): string {

@@ -6,6 +6,9 @@ import { pendingCount, type Point, type Task } from "../core.ts";
 import type { InboxItem } from "../inbox.ts";
 import { effect, emit, type Turn } from "../turn.ts";
 
+/** Of a failed try, within a task's reason. */
+const REASON_CHARACTERS_MAX = 1_500;
+
 /** New points that a run would be asked for now; 0 when none is due. */
 export function pointsDue(task: Task): number {
   if (task.state !== "running" || task.run !== null || task.askingEnded !== null) return 0;
@@ -81,8 +84,7 @@ export function acceptPoints(
     if (loss !== undefined)
       emit(turn, { type: "pointFinal", taskId: task.id, pointId, state: "done", loss });
   }
-  const nothingLeft =
-    texts.length === 0 && run.pending === 0 ? "the steering proposed no more points" : null;
+  const nothingLeft = texts.length === 0 && run.pending === 0 ? noMorePoints(task) : null;
   emit(turn, {
     type: "runAnswered",
     taskId: task.id,
@@ -92,6 +94,11 @@ export function acceptPoints(
     endsAsking: exhausted ?? nothingLeft,
   });
   turn.live.mayDispatch = true;
+}
+
+function noMorePoints(task: Task): string {
+  if (task.points.size > 0) return "the steering proposed no more points";
+  return "the steering proposed no point at all: its first answer was an empty list";
 }
 
 function lossesByText(task: Task): Map<string, number> {
@@ -106,7 +113,9 @@ export function failRun(turn: Turn, task: Task, reason: string): void {
   const { run } = task;
   if (run === null) return;
   const isLast = run.try >= TASK.steeringTriesMax;
-  const endsAsking = isLast ? `steering failed ${run.try} times: ${reason}` : null;
+  const endsAsking = isLast
+    ? `steering failed ${run.try} times: ${withoutStop(reason)}. ${outputOf(task, run.run)}`
+    : null;
   emit(turn, {
     type: "runFailed",
     taskId: task.id,
@@ -116,6 +125,36 @@ export function failRun(turn: Turn, task: Task, reason: string): void {
     endsAsking,
   });
   if (!isLast) ask(turn, task);
+}
+
+/** Short enough for what follows it to be seen. */
+function withoutStop(text: string): string {
+  return text.slice(0, REASON_CHARACTERS_MAX).replace(/\.$/, "");
+}
+
+/** How to read what a container printed; built-in steering prints nothing. */
+function outputOf(task: Task, run: number): string {
+  return isBuiltin(task.spec.steering)
+    ? "Report it: built-in steering should not fail"
+    : `Its output: hyperpilot task logs ${task.id} run-${run}`;
+}
+
+/** What steering does that its user should know: failing tries and points that were left out. */
+export function steeringWarnings(task: Task): string[] {
+  const { run, steeringFailure, surplusPoints } = task;
+  const warnings: string[] = [];
+  if (run !== null && steeringFailure !== null) {
+    warnings.push(
+      `try ${run.try - 1} of ${TASK.steeringTriesMax} of steering run ${run.run} failed and it is tried again: ${withoutStop(steeringFailure)}`,
+    );
+  }
+  if (surplusPoints > 0) {
+    const { nPointsPerIteration, maxPoints } = task.effective;
+    warnings.push(
+      `steering proposed more points than were wanted, ${surplusPoints} were left out; let it write at most %NUM_POINTS (${nPointsPerIteration}) less those that have no loss yet, and %MAX_POINTS (${maxPoints}) in all`,
+    );
+  }
+  return warnings;
 }
 
 /** Closes an open run without an answer; a container that executes it is stopped. */

@@ -67,7 +67,8 @@ function check(core: Core, spec: TaskSpecification, owner: string): string[] {
 
 /** A container gets the search space as it is, so only what would make its input unreadable is refused. */
 function spaceWarnings(searchSpace: string): string[] {
-  if (searchSpace.trim() === "") return [];
+  // None was given: iDDS tells the container null.
+  if (["", "null"].includes(searchSpace.trim())) return [];
   parseJsonText(searchSpace, { name: "searchSpace", bytesMax: TASK.searchSpaceBytesMax });
   try {
     return [...parseSearchSpace(searchSpace, "searchSpace").warnings];
@@ -88,6 +89,13 @@ function noCentralQueue(): HyperpilotError {
 }
 
 function queueWarnings(core: Core, task: Task): string[] {
+  const unknown = task.spec.queues.filter((name) => !core.queues.has(name));
+  if (unknown.length > 0) {
+    const known = [...core.queues.values()].filter((queue) => queue.role === "evaluation");
+    const names = known.map((queue) => queue.name).join(", ") || "none";
+    const which = unknown.map((name) => JSON.stringify(name)).join(", ");
+    return [`there is no queue ${which} here (--site, --queue); there are: ${names}`];
+  }
   const fitting = [...core.queues.values()].filter((queue) => queueLacks(task, queue).length === 0);
   if (fitting.length > 0) return [];
   return [`no queue fits this search now; 'hyperpilot task why ${task.id}' says what each lacks`];
@@ -100,6 +108,12 @@ export function cadenceWarnings(task: Task): string[] {
   if (nPointsPerIteration >= useful) return [];
   return [
     `at most ${nPointsPerIteration} of ${nParallelEvaluation} parallel evaluations will be busy, because nPointsPerIteration is ${nPointsPerIteration}; ` +
-      `set --nPointsPerIteration ${nParallelEvaluation + 2} --minUnevaluatedPoints ${nParallelEvaluation + 1}`,
+      `to keep all busy: ${cadenceRemedy(task)}`,
   ];
+}
+
+/** The command that sets numbers which keep nParallelEvaluation slots busy, with one point to spare. */
+export function cadenceRemedy(task: Task): string {
+  const { nParallelEvaluation } = task.effective;
+  return `hyperpilot task limits ${task.id} --nPointsPerIteration ${nParallelEvaluation + 2} --minUnevaluatedPoints ${nParallelEvaluation + 1}`;
 }

@@ -7,7 +7,7 @@ import { isEnded } from "../../protocol/states.ts";
 import { pendingCount, type Core, type OpenRun, type Task } from "../core.ts";
 import { liveQueue, type Live, type LivePilot } from "../live.ts";
 import { jobLimitReached, queueLacks } from "../points/jobs.ts";
-import { cadenceWarnings } from "./submission.ts";
+import { cadenceRemedy, cadenceWarnings } from "./submission.ts";
 
 interface QueueLook {
   readonly queue: QueueConfig;
@@ -91,7 +91,7 @@ function cause(live: Live, task: Task, looks: readonly QueueLook[]): Cause {
     return {
       code: "ended",
       sentence: `Task ${id} is ${task.state}: ${task.reason}.`,
-      remedy: `hyperpilot task best ${id}`,
+      remedy: afterEnd(task),
     };
   }
   if (task.state === "paused") {
@@ -104,6 +104,16 @@ function cause(live: Live, task: Task, looks: readonly QueueLook[]): Cause {
   if (placement !== null && counts.leased === 0) return placement;
   if (counts.leased > 0) return runningCause(task, looks);
   return waitingCause(task, looks);
+}
+
+function afterEnd(task: Task): string {
+  const { id, steeringFailure, askingEnded, nextRun } = task;
+  if (steeringFailure !== null && askingEnded !== null && !isBuiltin(task.spec.steering))
+    return `Correct the steering and submit again; what it printed: hyperpilot task logs ${id} run-${nextRun - 1}`;
+  if (task.lossCount > 0) return `hyperpilot task best ${id}`;
+  if (task.attemptsFailed > 0)
+    return `See what the evaluations printed: hyperpilot task logs ${id}`;
+  return `hyperpilot task show ${id}`;
 }
 
 /** No queue can start the task now. */
@@ -160,7 +170,6 @@ function noPilot(live: Live, open: readonly QueueLook[]): Cause {
 function runningCause(task: Task, looks: readonly QueueLook[]): Cause {
   const { id, counts, effective } = task;
   const running = `${counts.leased} of ${effective.nParallelEvaluation} wanted evaluations run, ${count(counts.ready, "point")} ready.`;
-  const warning = cadenceWarnings(task)[0];
   if (task.jobs.size >= effective.nParallelEvaluation && counts.ready > 0) {
     return {
       code: "enoughJobs",
@@ -168,17 +177,14 @@ function runningCause(task: Task, looks: readonly QueueLook[]): Cause {
       remedy: `hyperpilot task limits ${id} --nParallelEvaluation ${effective.nParallelEvaluation * 2}`,
     };
   }
-  const free = looks.reduce((sum, look) => sum + (look.lacks.length === 0 ? look.freeSlots : 0), 0);
-  if (
-    counts.ready === 0 &&
-    counts.leased < effective.nParallelEvaluation &&
-    free > 0 &&
-    warning !== undefined
-  ) {
+  const idle = idleByLimits(task);
+  if (idle !== null) {
+    const free = freeSlots(looks);
+    const slots = free === 0 ? "" : ` ${count(free, "slot")} stay idle.`;
     return {
       code: "limitsKeepSlotsIdle",
-      sentence: `${running} ${count(free, "slot")} stay idle: ${warning}.`,
-      remedy: `hyperpilot task limits ${id} --nPointsPerIteration ${effective.nParallelEvaluation + 2} --minUnevaluatedPoints ${effective.nParallelEvaluation + 1}`,
+      sentence: `${running}${slots} ${idle}`,
+      remedy: cadenceRemedy(task),
     };
   }
   if (counts.ready > 0) {
@@ -195,18 +201,29 @@ function runningCause(task: Task, looks: readonly QueueLook[]): Cause {
   };
 }
 
+/** How the numbers of the task keep slots from work, or null when it is not they. */
+function idleByLimits(task: Task): string | null {
+  const { counts, effective, run } = task;
+  const { nPointsPerIteration, minUnevaluatedPoints, nParallelEvaluation } = effective;
+  const mayAsk = task.askingEnded === null && task.generated < effective.maxPoints;
+  const wanted = Math.min(nParallelEvaluation, effective.maxPoints);
+  if (!mayAsk || run !== null || counts.ready > 0 || counts.leased >= wanted) return null;
+  const [warning] = cadenceWarnings(task);
+  if (warning !== undefined) return `${warning.charAt(0).toUpperCase()}${warning.slice(1)}.`;
+  if (counts.leased < Math.max(1, minUnevaluatedPoints)) return null;
+  return `Steering is asked again when fewer than ${count(Math.max(1, minUnevaluatedPoints), "point")} wait for a loss (minUnevaluatedPoints ${minUnevaluatedPoints}), and fills up to ${nPointsPerIteration} (nPointsPerIteration); until then slots stay idle.`;
+}
+
+function freeSlots(looks: readonly QueueLook[]): number {
+  return looks.reduce((sum, look) => sum + (look.lacks.length === 0 ? look.freeSlots : 0), 0);
+}
+
 function waitingCause(task: Task, looks: readonly QueueLook[]): Cause {
   const { id, counts, run } = task;
   if (run !== null && run.lease === null && !isBuiltin(task.spec.steering)) {
     return steeringWaits(looks, run);
   }
-  if (run !== null) {
-    return {
-      code: "steeringRunning",
-      sentence: `Steering is proposing points (run ${run.run}, try ${run.try}, ${count(run.wanted, "point")} wanted); no point is ready until it answers.`,
-      remedy: `hyperpilot task watch ${id}`,
-    };
-  }
+  if (run !== null) return steeringRuns(task, run);
   if (jobLimitReached(task)) {
     return {
       code: "jobLimitReached",
@@ -214,11 +231,26 @@ function waitingCause(task: Task, looks: readonly QueueLook[]): Cause {
       remedy: `hyperpilot task limits ${id} --maxEvaluationJobs ${task.effective.maxEvaluationJobs * 2}`,
     };
   }
-  const free = looks.reduce((sum, look) => sum + (look.lacks.length === 0 ? look.freeSlots : 0), 0);
+  const free = freeSlots(looks);
   return {
     code: "slotsBusy",
     sentence: `${count(counts.ready, "point")} ready; ${free === 0 ? "all slots that fit are busy with other searches" : "slots are about to take them"}.`,
     remedy: "hyperpilot site pilots",
+  };
+}
+
+/** Nothing is evaluated until the open run has answered. */
+function steeringRuns(task: Task, run: OpenRun): Cause {
+  const asked = `Steering is proposing points (run ${run.run}, try ${run.try}, ${count(run.wanted, "point")} wanted); no point is ready until it answers.`;
+  const failure =
+    task.steeringFailure === null
+      ? ""
+      : ` The try before failed: ${task.steeringFailure.replace(/\.$/, "")}.`;
+  const [warning] = cadenceWarnings(task);
+  return {
+    code: "steeringRunning",
+    sentence: `${asked}${failure}${warning === undefined ? "" : ` Then ${warning}.`}`,
+    remedy: warning === undefined ? `hyperpilot task watch ${task.id}` : cadenceRemedy(task),
   };
 }
 

@@ -4,6 +4,7 @@ import { isEnded, type TaskState } from "../../protocol/states.ts";
 import { mayTouch } from "../auth/access.ts";
 import { pendingCount, type Core, type Task } from "../core.ts";
 import type { Principal } from "../inbox.ts";
+import { steeringWarnings } from "../tasks/steering.ts";
 import { cadenceWarnings } from "../tasks/submission.ts";
 import { pageLimit, pageOf, type Page, type PageRequest } from "./page.ts";
 
@@ -46,7 +47,7 @@ export function taskDetail(task: Task): TaskDetail {
     medianEvaluationSeconds: medianSeconds,
     etaSeconds: medianSeconds === null ? null : etaSeconds(task, medianSeconds),
     bestSoFar: bestSoFar(task),
-    warnings: cadenceWarnings(task),
+    warnings: [...(isEnded(task.state) ? [] : cadenceWarnings(task)), ...steeringWarnings(task)],
   };
 }
 

@@ -161,6 +161,15 @@ describe("REST", () => {
     assert.equal(log.body, "<script>alert(1)</script>");
   });
 
+  it("shows the output of a run of steering as that of a point", async () => {
+    const taskId = await submit();
+    server.output.set(`${taskId}/run-0`, "no module named skopt");
+    const log = await server.call(anna, "GET", `/tasks/${taskId}/points/run-0/log`);
+    assert.deepEqual([log.status, log.body], [200, "no module named skopt"]);
+    const wrong = await server.call(anna, "GET", `/tasks/${taskId}/points/run-x/log`);
+    assert.equal(wrong.status, 400);
+  });
+
   it("takes a task's files by checksum, and no task without them", async () => {
     const bytes = Buffer.from("files");
     const sandboxSha256 = sha256(bytes);

@@ -115,7 +115,7 @@ describe("hyperpilot on the command line", () => {
       assert.equal(result.exitCode, EXIT.refusedByLimit);
       assert.match(
         result.stderr,
-        /✗ E_SANDBOX_SIZE .*\n {2}Why {3}The largest: big\.json 11\.0 MB, small\.py 1 B/,
+        /✗ E_SANDBOX_SIZE .*Nothing was sent\.\n {2}Why {3}The largest: big\.json 11\.0 MB, small\.py 1 B/,
       );
       assert.equal(server.core.tasks.size, 0);
     });
@@ -475,7 +475,10 @@ describe("hyperpilot on the command line", () => {
         "9",
       );
       assert.equal(result.exitCode, 0, result.stderr);
-      assert.match(result.stderr, /unknown option "maxPoint", did you mean "maxPoints"\?/);
+      assert.match(
+        result.stderr,
+        /unknown option "maxPoint" is passed over\. Did you mean "maxPoints"\?/,
+      );
       const { spec } = server.core.tasks.get(Number(result.stdout))!;
       assert.deepEqual(
         [spec.name, spec.limits.maxPoints, spec.limits.nParallelEvaluation],

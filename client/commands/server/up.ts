@@ -4,6 +4,7 @@ import { EXIT } from "../../../protocol/errors.ts";
 import type { Invocation, OptionValues, Run } from "../../command.ts";
 import type { Context } from "../../context.ts";
 import { countOption, textOption, textsOption } from "../../option-values.ts";
+import { tellForeignPhpo } from "../../phpo-path.ts";
 import { lockDataDirectory } from "../../up/lock.ts";
 import { answeringServer } from "../../up/readiness.ts";
 import { superviseProgram, type Supervised } from "../../up/supervisor.ts";
@@ -115,6 +116,7 @@ function tellReady(context: Context, url: string, data: string): void {
   output.talk(
     `Next  in another terminal: ${setting}hyperpilot submit --space space.json --exec "python3 train.py"`,
   );
+  tellForeignPhpo(context);
 }
 
 function signalled(): Promise<void> {

@@ -1,12 +1,12 @@
 import { EXIT } from "../../../protocol/errors.ts";
 import type { TaskDetail } from "../../../protocol/rest.ts";
 import { POINT_STATES } from "../../../protocol/states.ts";
-import { formatBytes } from "../../../protocol/resources.ts";
 import type { Run } from "../../command.ts";
 import type { Context } from "../../context.ts";
 import { formatAgo, formatDuration, neutralise } from "../../format.ts";
 import { writeFields } from "../../fields.ts";
 import { findTask } from "../../selector.ts";
+import { specificationFields } from "../../specification-fields.ts";
 import { bestText, parametersText, stateText, stateTone } from "../../words.ts";
 
 export const run: Run = async ({ args, context }) => {
@@ -48,14 +48,10 @@ function show(context: Context, detail: TaskDetail): void {
     ],
     ["Attempts", `${detail.attemptsFailed} failed, ${detail.interruptions} interruptions`],
     [
-      "Steering",
-      `${"method" in spec.steering ? spec.steering.method : "container"}, seed ${spec.seed}, ${runs.finished} runs finished${runs.openRun === null ? "" : `, run ${runs.openRun} going on`}`,
+      "Runs",
+      `${runs.finished} of steering finished${runs.openRun === null ? "" : `, run ${runs.openRun} going on`}`,
     ],
     ["Asking", detail.askingEnded === null ? "" : `ended: ${neutralise(detail.askingEnded)}`],
-    [
-      "Evaluation",
-      `${neutralise(spec.evaluation.exec)} in ${neutralise(spec.evaluation.container)}`,
-    ],
     [
       "Median",
       detail.medianEvaluationSeconds === null
@@ -66,10 +62,7 @@ function show(context: Context, detail: TaskDetail): void {
       "Limits",
       `${limits.nParallelEvaluation} at a time, ${limits.nPointsPerIteration} points per iteration, at least ${limits.minUnevaluatedPoints} unevaluated, points per job: ${maxPerJob}`,
     ],
-    [
-      "Needs",
-      `${spec.needs.cpus} CPUs, ${formatBytes(spec.needs.memoryBytes)}${spec.needs.gpus === null ? "" : `, ${spec.needs.gpus.count} GPUs ${neutralise(spec.needs.gpus.model ?? "")}`}`,
-    ],
+    ...specificationFields(spec),
     ...detail.warnings.map((warning) => ["Warning", neutralise(warning)] as const),
   ]);
   const next = detail.endedAt === null ? "watch" : detail.state === "finished" ? "best" : "why";

@@ -74,9 +74,13 @@ export const TASK_COMMANDS: readonly Command[] = [
     path: "task logs",
     summary: "print the output of a point's evaluations",
     description:
-      "Print the output of a point's evaluations; without a point, of one that failed, else of the best.",
-    arguments: [TASK, { name: "[point]", description: "id of the point" }],
-    examples: ["hyperpilot task logs last", "hyperpilot task logs last 17"],
+      "Print the output of a point's evaluations, or of a run of steering; without a point, of one that failed, else of the best, else of steering.",
+    arguments: [TASK, { name: "[point]", description: "id of the point, or run-N" }],
+    examples: [
+      "hyperpilot task logs last",
+      "hyperpilot task logs last 17",
+      "hyperpilot task logs last run-0",
+    ],
     isRemote: true,
     load: async () => (await import("./logs.ts")).run,
   },

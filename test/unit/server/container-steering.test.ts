@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import type { FromPilotOf } from "../../../protocol/pilot-messages.ts";
 import { QueueConfig } from "../../../protocol/queue.ts";
+import type { TaskSpecificationInput } from "../../../protocol/task.ts";
 import type { Task } from "../../../server/core.ts";
+import { steeringWarnings } from "../../../server/tasks/steering.ts";
 import { steeringInput } from "../../../server/tasks/steering-files.ts";
 import { explain } from "../../../server/tasks/why.ts";
-import { World, type TestPilot } from "../../support/reactor-world.ts";
+import { World, specification, type TestPilot } from "../../support/reactor-world.ts";
 
 const STEERING = { container: "host:", exec: "generate %IN %OUT" };
 
@@ -93,12 +95,51 @@ describe("container steering", () => {
     ] as const) {
       const { world, central } = worldWithCentral();
       const task = search(world);
-      for (let attempt = 0; attempt < 3; attempt += 1) answer(central, text);
+      answer(central, text);
+      assert.match(
+        steeringWarnings(task).join(),
+        /^try 1 of 3 of steering run 0 failed and it is tried again: /,
+      );
+      assert.match(steeringWarnings(task).join(), cause);
+      for (let attempt = 1; attempt < 3; attempt += 1) answer(central, text);
       assert.equal(task.state, "failed");
+      assert.deepEqual(steeringWarnings(task), []);
+      assert.match(task.reason, /Its output: hyperpilot task logs 10000000 run-0$/);
+      const why = explain(world.core, world.reactor.live, task);
+      assert.match(why.remedy, /Correct the steering .*task logs 10000000 run-0/);
       assert.match(task.reason, /steering failed 3 times/);
       assert.match(task.reason, cause);
       assert.ok(central.isIdle());
     }
+  });
+
+  it("whose reason is long still names where its output is, within a sentence's bound", () => {
+    const { world, central } = worldWithCentral();
+    const task = search(world);
+    for (let attempt = 0; attempt < 3; attempt += 1)
+      answer(central, null, { message: "x".repeat(4_000) });
+    assert.match(task.reason, /x{1500}\. Its output: hyperpilot task logs 10000000 run-0$/);
+  });
+
+  it("that answers [] at once ends the search, which says that no point came", () => {
+    const { world, central } = worldWithCentral();
+    const task = search(world);
+    answer(central, "[]");
+    assert.equal(task.state, "failed");
+    assert.match(task.reason, /the steering proposed no point at all/);
+  });
+
+  it("without a search space is submitted without a warning, and with a queue that is not there with one", () => {
+    const { world } = worldWithCentral();
+    world.pilot();
+    const warnings = (change: Partial<TaskSpecificationInput>): readonly string[] => {
+      const spec = specification({ steering: STEERING, searchSpace: "null", ...change });
+      return world.command<"submitTask">({ type: "submitTask", spec }).warnings;
+    };
+    assert.deepEqual(warnings({}), []);
+    assert.deepEqual(warnings({ queues: ["local", "XYZ"] }), [
+      'there is no queue "XYZ" here (--site, --queue); there are: local',
+    ]);
   });
 
   it("that answers too many points has the surplus cut; [] with points pending does not end asking", () => {
@@ -108,6 +149,10 @@ describe("container steering", () => {
     const task = world.submit({ steering: STEERING }, limits);
     answer(central, '[{"x":1},{"x":2},{"x":3},{"x":4}]');
     assert.equal(task.generated, 3);
+    assert.match(
+      steeringWarnings(task).join(),
+      /1 were left out; let it write at most %NUM_POINTS \(3\)/,
+    );
     worker.loss(1);
     worker.loss(1);
     answer(central, "[]");
