@@ -7,13 +7,14 @@ import { didYouMean } from "../../protocol/did-you-mean.ts";
 import { HyperpilotError, errorText } from "../../protocol/errors.ts";
 import { memberOf, parseJsonText, toValue } from "../../protocol/json-text.ts";
 import { TASK, USER_JSON } from "../../protocol/limits.ts";
-import { parseSearchSpace } from "../../protocol/search-space.ts";
+import { parseSearchSpaces } from "../../protocol/segmented-space.ts";
 import {
   Evaluation,
   Limits,
   TaskSpecification,
   effectiveLimits,
   isBuiltin,
+  searchCount,
 } from "../../protocol/task.ts";
 import { Needs } from "../../protocol/resources.ts";
 import type { OptionValues } from "../command.ts";
@@ -52,7 +53,8 @@ export function checkedSpecification(draft: Draft, searchSpaceName: string): Tas
   });
   if (!parsed.success) throw wrongSpecification(parsed.error);
   const spec = parsed.data;
-  if (isBuiltin(spec.steering)) parseSearchSpace(spec.searchSpace, searchSpaceName);
+  if (isBuiltin(spec.steering))
+    parseSearchSpaces(spec.searchSpace, spec.segments.length, searchSpaceName);
   checkCadence(spec);
   return spec;
 }
@@ -61,6 +63,7 @@ function checkCadence(spec: TaskSpecification): void {
   const { nPointsPerIteration, minUnevaluatedPoints } = effectiveLimits(
     spec.limits,
     isBuiltin(spec.steering),
+    searchCount(spec),
   );
   if (minUnevaluatedPoints < nPointsPerIteration) return;
   throw new HyperpilotError({

@@ -6,8 +6,8 @@ import { isBuiltin } from "../../protocol/task.ts";
 import { isEnded } from "../../protocol/states.ts";
 import { pendingCount, type Core, type OpenRun, type Task } from "../core.ts";
 import { liveQueue, type Live, type LivePilot } from "../live.ts";
-import { jobLimitReached, queueLacks } from "../points/jobs.ts";
-import { cadenceWarnings } from "./submission.ts";
+import { jobLimitReached, queueLacks, slotOffer } from "../points/jobs.ts";
+import { busyingLimits, cadenceWarnings } from "./submission.ts";
 
 interface QueueLook {
   readonly queue: QueueConfig;
@@ -44,17 +44,10 @@ function lookAt(core: Core, live: Live, task: Task, queue: QueueConfig): QueueLo
   );
   const slots = pilots.flatMap((pilot) => pilot.slots);
   const lacks = queueLacks(task, queue);
-  const shape = {
-    cpus: queue.slot.cpus,
-    memoryBytes: queue.slot.memoryMiB * 1_048_576,
-    gpus: [],
-  };
   const slotLacks =
     slots.length > 0
       ? smallest(slots.map((slot) => lackingFor(task.spec.needs, slot.resources)))
-      : lackingFor(task.spec.needs, shape).filter(
-          (text) => !text.includes("GPU") || queue.slot.gpus === 0,
-        );
+      : lackingFor(task.spec.needs, slotOffer(queue));
   lacks.push(...slotLacks);
   const fits = lacks.length === 0;
   if (queue.state === "offline" || queue.state === "drain") lacks.push(`is ${queue.state}`);
@@ -116,7 +109,8 @@ function placementCause(live: Live, looks: readonly QueueLook[]): Cause | null {
         looks.length === 0
           ? "No queue is configured, so there is nowhere to run."
           : `None of ${count(looks.length, "queue")} fits: ${looks.map((look) => `${look.queue.name} ${look.lacks[0] ?? ""}`).join("; ")}.`,
-      remedy: "Ask for less (--cpus, --memory, --gpus), or add a queue: hyperpilot site queue add",
+      remedy:
+        "Ask for less (--cpus, --memory, --gpus, --internet), or add a queue: hyperpilot site queue add",
     };
   }
   const open = fitting.filter(
@@ -178,7 +172,7 @@ function runningCause(task: Task, looks: readonly QueueLook[]): Cause {
     return {
       code: "limitsKeepSlotsIdle",
       sentence: `${running} ${count(free, "slot")} stay idle: ${warning}.`,
-      remedy: `hyperpilot task limits ${id} --nPointsPerIteration ${effective.nParallelEvaluation + 2} --minUnevaluatedPoints ${effective.nParallelEvaluation + 1}`,
+      remedy: `hyperpilot task limits ${id} ${busyingLimits(task)}`,
     };
   }
   if (counts.ready > 0) {
@@ -211,7 +205,7 @@ function waitingCause(task: Task, looks: readonly QueueLook[]): Cause {
     return {
       code: "jobLimitReached",
       sentence: `The limit of ${task.effective.maxEvaluationJobs} evaluation jobs is reached.`,
-      remedy: `hyperpilot task limits ${id} --maxEvaluationJobs ${task.effective.maxEvaluationJobs * 2}`,
+      remedy: `hyperpilot task limits ${id} --maxEvaluationJobs ${(task.effective.maxEvaluationJobs / task.segments.length) * 2}`,
     };
   }
   const free = looks.reduce((sum, look) => sum + (look.lacks.length === 0 ? look.freeSlots : 0), 0);
