@@ -1,42 +1,10 @@
 import assert from "node:assert/strict";
-import type { FromPilotOf } from "../../../protocol/pilot-messages.ts";
 import { QueueConfig } from "../../../protocol/queue.ts";
 import type { Task } from "../../../server/core.ts";
 import { steeringInput } from "../../../server/tasks/steering-files.ts";
 import { explain } from "../../../server/tasks/why.ts";
-import { World, type TestPilot } from "../../support/reactor-world.ts";
-
-const STEERING = { container: "host:", exec: "generate %IN %OUT" };
-
-function worldWithCentral(): { world: World; central: TestPilot } {
-  const world = new World();
-  world.command({
-    type: "putQueue",
-    config: QueueConfig.parse({ name: "central", role: "central", leaseSeconds: 60 }),
-  });
-  return { world, central: world.pilot({ queue: "central", node: "c1" }) };
-}
-
-/** Answers the run that the central pilot holds, and asks for the next. */
-function answer(
-  pilot: TestPilot,
-  points: string | null,
-  change: Partial<FromPilotOf<"runAnswer">> = {},
-): void {
-  const { item, epoch } = pilot.lease();
-  pilot.held.length = 0;
-  pilot.send({
-    type: "runAnswer",
-    item,
-    epoch,
-    seq: 1,
-    points,
-    message: "it broke",
-    log: "",
-    ...change,
-  });
-  pilot.request(0);
-}
+import { answerRun, STEERING, worldWithCentral } from "../../support/central-steering.ts";
+import { World } from "../../support/reactor-world.ts";
 
 function search(world: World, limits = { maxPoints: 4, nPointsPerIteration: 2 }): Task {
   return world.submit({ steering: STEERING }, limits);
@@ -50,12 +18,12 @@ describe("container steering", () => {
     const granted = central.last("grant")?.items[0];
     assert.deepEqual(granted?.item, { type: "steering", taskId: task.id, run: 0 });
     assert.deepEqual(granted.steering, { numPoints: 2, maxPoints: 4 });
-    answer(central, '[{"x": 1.0}, {"x":2}]');
+    answerRun(central, '[{"x": 1.0}, {"x":2}]');
     assert.equal(task.points.get("0")?.text, '{"x": 1.0}');
     assert.equal(worker.lease().item.type, "evaluation");
     worker.loss(3);
     worker.loss(2);
-    answer(central, '[{"x": 3}, {"x": 4}]');
+    answerRun(central, '[{"x": 3}, {"x": 4}]');
     worker.loss(5);
     worker.loss(4);
     assert.deepEqual([task.state, task.best?.loss], ["finished", 2]);
@@ -70,7 +38,7 @@ describe("container steering", () => {
       { steering: STEERING, searchSpace },
       { maxPoints: 4, nPointsPerIteration: 2 },
     );
-    answer(central, '[{"x": 1.0, "2": 1, "1": 2}, {"x":2}]');
+    answerRun(central, '[{"x": 1.0, "2": 1, "1": 2}, {"x":2}]');
     worker.loss(0.5);
     assert.equal(
       steeringInput(task),
@@ -93,7 +61,7 @@ describe("container steering", () => {
     ] as const) {
       const { world, central } = worldWithCentral();
       const task = search(world);
-      for (let attempt = 0; attempt < 3; attempt += 1) answer(central, text);
+      for (let attempt = 0; attempt < 3; attempt += 1) answerRun(central, text);
       assert.equal(task.state, "failed");
       assert.match(task.reason, /steering failed 3 times/);
       assert.match(task.reason, cause);
@@ -106,14 +74,14 @@ describe("container steering", () => {
     const worker = world.pilot();
     const limits = { maxPoints: 10, nPointsPerIteration: 3, minUnevaluatedPoints: 2 };
     const task = world.submit({ steering: STEERING }, limits);
-    answer(central, '[{"x":1},{"x":2},{"x":3},{"x":4}]');
+    answerRun(central, '[{"x":1},{"x":2},{"x":3},{"x":4}]');
     assert.equal(task.generated, 3);
     worker.loss(1);
     worker.loss(1);
-    answer(central, "[]");
+    answerRun(central, "[]");
     assert.deepEqual([task.state, task.askingEnded], ["running", null]);
     worker.loss(1);
-    answer(central, "[]");
+    answerRun(central, "[]");
     assert.equal(task.askingEnded, "the steering proposed no more points");
     assert.equal(task.state, "finished");
   });
@@ -130,7 +98,7 @@ describe("container steering", () => {
     assert.equal(central.last("stop")?.item.type, "steering");
     central.send({ type: "runAnswer", ...lost, seq: 1, points: "[]", message: "", log: "" });
     assert.equal(central.last("stale")?.seq, 1);
-    answer(other, '[{"x":1}]');
+    answerRun(other, '[{"x":1}]');
     assert.equal(task.generated, 1);
   });
 
@@ -165,7 +133,7 @@ describe("container steering", () => {
     const served = [];
     for (let turn = 0; turn < 3; turn += 1) {
       served.push(central.lease().item.taskId);
-      answer(central, '[{"x":1},{"x":2}]');
+      answerRun(central, '[{"x":1},{"x":2}]');
     }
     assert.deepEqual(served, [first.id, second.id, third.id]);
   });
