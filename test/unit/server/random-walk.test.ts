@@ -8,7 +8,12 @@ import { QueueConfig } from "../../../protocol/queue.ts";
 import { randomStream, type RandomStream } from "../../../server/samplers/random-stream.ts";
 import type { TaskSpecificationInput } from "../../../protocol/task.ts";
 import type { ProposedPart } from "../../../server/inbox.ts";
-import { pointsOf, proposalText, refreshSegment } from "../../../server/tasks/segments.ts";
+import {
+  isSegmented,
+  pointsOf,
+  proposalText,
+  refreshSegment,
+} from "../../../server/tasks/segments.ts";
 import { World, type TestPilot } from "../../support/reactor-world.ts";
 
 /** WALK_SEEDS=5000 walks further. */
@@ -332,6 +337,8 @@ class Walk {
     for (const segment of task.segments) {
       const points = [...pointsOf(task, segment)];
       assert.ok(points.every((point) => point.segment === segment.index));
+      if (isSegmented(task))
+        assert.ok(points.every((point) => point.text.startsWith(`[${segment.index}, {`)));
       for (const point of points) known.set(point.id, (known.get(point.id) ?? 0) + 1);
       for (const state of POINT_STATES) {
         const counted = points.filter((point) => point.state === state).length;
