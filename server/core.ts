@@ -93,7 +93,7 @@ export interface AskedSegment {
   /** Points that slots waiting for this run may still draw at random. */
   draws: number;
   /** Texts of those that were drawn. */
-  readonly drawn: string[];
+  readonly drawn: Set<string>;
 }
 
 export interface OpenRun {

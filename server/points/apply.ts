@@ -89,8 +89,13 @@ function moveTo(task: Task, point: Point, state: PointState): void {
   task.counts[state] += 1;
   segment.counts[point.state] -= 1;
   segment.counts[state] += 1;
+  const stillPending = isPending(point.state) && isPending(state);
   point.state = state;
-  refreshSegment(task, segment);
+  if (!stillPending) refreshSegment(task, segment);
+}
+
+function isPending(state: PointState): boolean {
+  return state === "ready" || state === "leased";
 }
 
 function generate(task: Task, event: EventOf<"pointGenerated">): void {
@@ -133,7 +138,7 @@ function noteDraw(task: Task, point: Point): void {
   if (task.run === null || asked === undefined)
     throw new Error(`point ${task.id}/${point.id} was drawn without a run`);
   asked.draws -= 1;
-  asked.drawn.push(point.text);
+  asked.drawn.add(point.text);
   task.run.draws -= 1;
   task.run.nextDraw = (asked.place + 1) % task.run.asked.size;
 }
@@ -267,11 +272,11 @@ function endJob(task: Task, jobId: number): void {
 function finish(core: Core, task: Task, event: EventOf<"pointFinal">): void {
   const point = pointOf(task, event.pointId);
   if (dropLease(core, task, point) !== null) point.epoch = [core.incarnation, point.epoch[1] + 1];
-  moveTo(task, point, event.state);
-  if (event.state === "cancelled" || event.state === "notEvaluated") return;
   const segment = segmentOf(task, point.segment);
-  segment.newsForSteering = true;
-  refreshSegment(task, segment);
+  const isTold = event.state !== "cancelled" && event.state !== "notEvaluated";
+  if (isTold) segment.newsForSteering = true;
+  moveTo(task, point, event.state);
+  if (!isTold) return;
   if (event.state !== "done" || event.loss === null) return;
   const { loss } = event;
   point.loss = loss;

@@ -22,6 +22,7 @@ import {
 /** Starts jobs on waiting slots while there are points that fit; slots still idle then draw points for tasks that want it. */
 export function dispatch(turn: Turn): void {
   turn.live.mayDispatch = false;
+  if (turn.live.waiting.size === 0) return;
   grantRuns(turn);
   handOut(turn, mayStartJob);
   handOut(turn, mayDrawPoint);
@@ -208,7 +209,7 @@ function grantNext(turn: Turn, task: Task, job: Job, pilot: LivePilot): void {
 
 function grantedItem(turn: Turn, task: Task, point: Point, slot: LiveSlot): GrantedItem {
   const item = { type: "evaluation", taskId: task.id, pointId: point.id } as const;
-  return {
+  const granted: GrantedItem = {
     item,
     epoch: point.epoch,
     slot: slot.index,
@@ -216,10 +217,9 @@ function grantedItem(turn: Turn, task: Task, point: Point, slot: LiveSlot): Gran
     pointText: point.text,
     seed: seedOf(turn, `${task.spec.seed}:${point.id}`),
     token: turn.ports.leaseToken(item, point.epoch),
-    ...(isSegmented(task)
-      ? { segment: { id: point.segment, name: segmentName(task, point.segment) } }
-      : {}),
   };
+  if (!isSegmented(task)) return granted;
+  return { ...granted, segment: { id: point.segment, name: segmentName(task, point.segment) } };
 }
 
 /** First 32 bits, big-endian, of the text's SHA-256: equal in all attempts of a point and all tries of a run. */

@@ -71,7 +71,7 @@ function openRun(core: Core, task: Task, event: EventOf<"runOpened">): void {
   const draws = (wanted: number): number =>
     task.spec.whileSteering === "random" ? Math.floor(wanted / 2) : 0;
   const asked = (event.asked ?? [{ segment: 0, pending, generated, wanted }]).map(
-    (one, place): AskedSegment => ({ ...one, place, draws: draws(one.wanted), drawn: [] }),
+    (one, place): AskedSegment => ({ ...one, place, draws: draws(one.wanted), drawn: new Set() }),
   );
   task.run = {
     run,

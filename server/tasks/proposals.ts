@@ -41,7 +41,7 @@ export function acceptPoints(
     if (asked === undefined) continue;
     proposedIn.add(segment);
     const left = room.get(segment) ?? 0;
-    if (kind.isBuiltin && asked.drawn.includes(text)) continue;
+    if (kind.isBuiltin && asked.drawn.has(text)) continue;
     if (left < 1) {
       cutIn.add(segment);
       continue;
@@ -72,16 +72,15 @@ export function generatePoint(
 ): void {
   const pointId = String(task.points.size);
   const { segment, text, run } = point;
-  const place = isSegmented(task) ? { segment } : {};
-  emit(turn, {
+  const made = {
     type: "pointGenerated",
     taskId: task.id,
     pointId,
     text,
-    ...place,
     run,
     retryOf: null,
-  });
+  } as const;
+  emit(turn, isSegmented(task) ? { ...made, segment } : made);
   if (loss !== undefined)
     emit(turn, { type: "pointFinal", taskId: task.id, pointId, state: "done", loss });
 }

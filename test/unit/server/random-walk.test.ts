@@ -373,7 +373,7 @@ class Walk {
     }
     for (const asked of task.run?.asked.values() ?? []) {
       assert.ok(asked.draws >= 0);
-      assert.ok(asked.drawn.length <= asked.wanted / 2, "at most half is drawn");
+      assert.ok(asked.drawn.size <= asked.wanted / 2, "at most half is drawn");
     }
     if (task.spec.whileSteering === "wait")
       for (const point of task.points.values())
