@@ -93,6 +93,15 @@ interface Paths {
   readonly log: string;
 }
 
+/** The request with the segment's name in its command: plain text, wherever it stands. */
+function withSegment(request: EvaluationRequest): EvaluationRequest {
+  const { item, spec } = request;
+  const { segment } = item;
+  if (segment === undefined) return request;
+  const exec = spec.evaluation.exec.replaceAll("%SEGMENT_NAME", () => segment.name);
+  return { ...request, spec: { ...spec, evaluation: { ...spec.evaluation, exec } } };
+}
+
 class RunningEvaluation {
   readonly #options: PayloadRunnerOptions;
   readonly #request: EvaluationRequest;
@@ -101,7 +110,7 @@ class RunningEvaluation {
 
   constructor(options: PayloadRunnerOptions, request: EvaluationRequest, paths: Paths) {
     this.#options = options;
-    this.#request = request;
+    this.#request = withSegment(request);
     this.#paths = paths;
   }
 

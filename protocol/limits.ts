@@ -90,6 +90,8 @@ export const TASK = {
   /** Names and globs of a task's checkpoint files. */
   checkpointNamesMax: 100,
   segmentsMax: 1_000,
+  /** Search space of all segments together, as %IN repeats it. */
+  segmentSpacesBytesMax: 64 * MIB,
   /** Further forms of slot that a task takes instead of the first. */
   needsAlternativesMax: 16,
   /** Default of the very large loss that is told for points without a loss. */

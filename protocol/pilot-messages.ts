@@ -144,6 +144,8 @@ const GrantedItem = z.object({
   seed: counter,
   /** Bearer token for the files of this lease only. */
   token: z.string().max(512),
+  /** For evaluations of a segmented task: its place in the list (`model_id`), and the value of %SEGMENT_NAME. */
+  segment: z.object({ id: counter, name: z.string().max(255) }).optional(),
   /** For steering items: values of %NUM_POINTS and %MAX_POINTS. */
   steering: z.object({ numPoints: counter, maxPoints: counter }).optional(),
 });

@@ -53,12 +53,36 @@ export const TaskSummary = z.object({
 });
 export type TaskSummary = z.infer<typeof TaskSummary>;
 
+/** One of the searches of a segmented task. */
+export const SegmentView = z.object({
+  /** Its place in the list: `model_id`. */
+  segment: count,
+  name: z.string(),
+  points: PointCounts,
+  generated: count,
+  /** null before its first loss. */
+  best: BestPoint.omit({ text: true }).nullable(),
+  /** Why it will not be asked for any more; null while asking goes on, and at maxPoints. */
+  askingEnded: z.string().nullable(),
+});
+export type SegmentView = z.infer<typeof SegmentView>;
+
+/** One segment with what only people who look at it need. */
+export const SegmentDetail = SegmentView.extend({
+  best: BestPoint.nullable(),
+  files: z.array(z.string()),
+  datasets: z.array(z.string()),
+});
+export type SegmentDetail = z.infer<typeof SegmentDetail>;
+
 export const TaskDetail = TaskSummary.extend({
   round: count,
   spec: TaskSpecification,
   limits: z.object({
+    /** Of each segment; `maxPoints` beside it is that of the whole task. */
     maxPoints: count,
     nParallelEvaluation: count,
+    /** Of the whole task. */
     maxEvaluationJobs: count,
     nPointsPerIteration: count,
     minUnevaluatedPoints: count,
@@ -68,6 +92,8 @@ export const TaskDetail = TaskSummary.extend({
   attemptsFailed: count,
   interruptions: count,
   runs: z.object({ finished: count, openRun: z.number().int().nullable() }),
+  /** Empty: the task is one search. */
+  segments: z.array(SegmentView).default([]),
   /** Why no more points will be asked for; null while asking goes on. */
   askingEnded: z.string().nullable(),
   /** Median of finished evaluations; null before the first. */
@@ -80,12 +106,18 @@ export const TaskDetail = TaskSummary.extend({
 });
 export type TaskDetail = z.infer<typeof TaskDetail>;
 
+/** Where a point came from: `random` was drawn for a slot that waited for steering. */
+export const POINT_ORIGINS = ["steering", "random", "retry"] as const;
+
 export const PointView = z.object({
   pointId: z.string(),
   state: z.enum(POINT_STATES),
   loss: z.number().nullable(),
   text: z.string(),
-  /** Steering run that proposed it; null for retries. */
+  /** Index of its segment; null in a task without segments. */
+  segment: z.number().int().nullable(),
+  origin: z.enum(POINT_ORIGINS),
+  /** Steering run that proposed it; null for points of another origin. */
   run: z.number().int().nullable(),
   retryOf: z.string().nullable(),
   attempts: count,

@@ -12,6 +12,7 @@ import {
   PointView,
   QueueView,
   RetryRequest,
+  SegmentDetail,
   StateAnswer,
   StatusView,
   SubmitAnswer,
@@ -90,8 +91,18 @@ export const ROUTES = {
     query: page.extend({
       state: z.enum(POINT_STATES).optional(),
       sort: z.enum(["id", "loss"]).optional(),
+      /** Index of a segment. */
+      segment: z.coerce.number().int().nonnegative().optional(),
     }),
     answer: listOf(PointView),
+  },
+  listSegments: {
+    method: "GET",
+    path: "/tasks/:taskId/segments",
+    summary: "Segments of a search, each with its best point; none of a search without segments",
+    access: "user",
+    query: page,
+    answer: listOf(SegmentDetail),
   },
   showPoint: {
     method: "GET",

@@ -16,7 +16,7 @@ import type { QueueConfig } from "../protocol/queue.ts";
 import type { PointState, TaskState } from "../protocol/states.ts";
 import type { EffectiveLimits, Limits, TaskSpecification } from "../protocol/task.ts";
 import type { Role } from "./events.ts";
-import type { ReadyQueue } from "./points/ready-queue.ts";
+import type { ReadyPoints } from "./points/ready-points.ts";
 
 export interface Lease {
   readonly pilotId: PilotId;
@@ -26,8 +26,10 @@ export interface Lease {
 
 export interface Point {
   readonly id: PointId;
-  /** JSON text, byte for byte as proposed. */
+  /** JSON text, byte for byte as proposed: `{hp}`, of segmented tasks `[model_id, {hp}]`. */
   readonly text: string;
+  /** Index of its segment; 0 in a task without segments. */
+  readonly segment: number;
   readonly run: number | null;
   readonly retryOf: PointId | null;
   state: PointState;
@@ -60,6 +62,40 @@ export interface Job {
   points: number;
 }
 
+/** One of the searches of a task, with its own points, caps and best; a task without segments is one search. */
+export interface SegmentState {
+  /** Its place in the list: hpogrid's `model_id`. */
+  readonly index: number;
+  readonly counts: Record<PointState, number>;
+  /** In the order of their ids; null in a task without segments, whose list is {@link Task.points}. */
+  readonly points: Point[] | null;
+  /** Points made by steering or drawn at random; retries are not among them. */
+  generated: number;
+  /** Why this segment will not be asked for any more. */
+  askingEnded: string | null;
+  /** A point became final, or limits were raised, since the last %IN; true before the first. */
+  newsForSteering: boolean;
+  best: Point | null;
+  /** Worst real loss, for penalties; null before the first. */
+  worstLoss: number | null;
+  lossCount: number;
+}
+
+/** What a run was opened for in one segment. */
+export interface AskedSegment {
+  readonly segment: number;
+  /** As of this run's %IN. */
+  readonly pending: number;
+  readonly generated: number;
+  readonly wanted: number;
+  /** Place among the segments that the run was opened for. */
+  readonly place: number;
+  /** Points that slots waiting for this run may still draw at random. */
+  draws: number;
+  /** Texts of those that were drawn. */
+  readonly drawn: Set<string>;
+}
+
 export interface OpenRun {
   readonly run: number;
   epoch: Epoch;
@@ -67,6 +103,12 @@ export interface OpenRun {
   readonly pending: number;
   readonly generated: number;
   readonly wanted: number;
+  /** The segments that were due when it was opened, by index. */
+  readonly asked: ReadonlyMap<number, AskedSegment>;
+  /** Sum of the draws that are left in them. */
+  draws: number;
+  /** Place at which the search for the next segment to draw in begins. */
+  nextDraw: number;
   /** Journal sequence of its opening: container runs are served in this order, which is round-robin by task. */
   readonly openedSeq: number;
   /** Who executes it; null for built-in steering and while a container's run waits for a central slot. */
@@ -99,9 +141,14 @@ export interface Task {
   limits: Limits;
   effective: EffectiveLimits;
   readonly points: Map<PointId, Point>;
-  readonly ready: ReadyQueue<Point>;
+  readonly ready: ReadyPoints<Point>;
   readonly counts: Record<PointState, number>;
-  /** Points made by steering; retries are not among them. */
+  /** At least one. Sums over all of them are kept here in the task. */
+  readonly segments: readonly SegmentState[];
+  /** Segments that may still get points, and those for which a run is due as soon as none is open. */
+  readonly asking: Set<number>;
+  readonly due: Set<number>;
+  /** Points made by steering or drawn at random; retries are not among them. */
   generated: number;
   readonly jobs: Map<JobId, Job>;
   /** Active jobs that are charged. */
@@ -113,16 +160,13 @@ export interface Task {
   run: OpenRun | null;
   nextRun: number;
   runsFinished: number;
+  /** Why no segment at all will be asked for any more. */
   askingEnded: string | null;
   /** Why the last try of steering failed; null after an answer. */
   steeringFailure: string | null;
   /** Points that steering proposed beyond those wanted; they were left out. */
   surplusPoints: number;
-  /** A point became final, or limits were raised, since the last %IN; true before the first. */
-  newsForSteering: boolean;
   best: Point | null;
-  /** Worst real loss, for penalties; null before the first. */
-  worstLoss: number | null;
   lossCount: number;
   attemptsFailed: number;
   interruptions: number;

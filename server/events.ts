@@ -105,6 +105,13 @@ export type HyperpilotEvent =
       readonly pending: number;
       readonly generated: number;
       readonly wanted: number;
+      /** Of a segmented task: the same for each segment that was due; absent in others. */
+      readonly asked?: readonly {
+        readonly segment: number;
+        readonly pending: number;
+        readonly generated: number;
+        readonly wanted: number;
+      }[];
     })
   | (Base & {
       readonly type: "runAnswered";
@@ -113,6 +120,10 @@ export type HyperpilotEvent =
       readonly points: number;
       readonly surplus: number;
       readonly endsAsking: string | null;
+      /** Segments that will not be asked for any more, with the reason. */
+      readonly endsSegments?: readonly { readonly segment: number; readonly reason: string }[];
+      /** Segments with nothing pending that the answer left out while it served others: they are due again. */
+      readonly leftOut?: readonly number[];
     })
   | (Base & {
       readonly type: "runFailed";
@@ -128,6 +139,9 @@ export type HyperpilotEvent =
       readonly pointId: PointId;
       /** The point's JSON text, byte for byte. */
       readonly text: string;
+      /** Index of its segment; absent in a task without segments. */
+      readonly segment?: number;
+      /** The run that proposed it; null for retries and for points drawn at random while slots waited for steering. */
       readonly run: number | null;
       readonly retryOf: PointId | null;
     })

@@ -73,6 +73,15 @@ export interface CommandValues {
 }
 export type CommandOf<T extends Command["type"]> = Extract<Command, { type: T }>;
 
+/** Proposals of built-in steering in one segment. */
+export interface ProposedPart {
+  readonly segment: number;
+  /** JSON texts `{hp}`. */
+  readonly texts: readonly string[];
+  /** Why there will never be more; null while there may be. */
+  readonly exhausted: string | null;
+}
+
 export type InboxItem =
   | {
       readonly type: "pilot";
@@ -99,8 +108,8 @@ export type InboxItem =
       readonly answer:
         | {
             readonly ok: true;
-            readonly texts: readonly string[];
-            readonly exhausted: string | null;
+            /** One per segment for which the run was opened; one of a task without segments. */
+            readonly parts: readonly ProposedPart[];
           }
         | { readonly ok: false; readonly reason: string };
     }

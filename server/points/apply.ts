@@ -13,6 +13,7 @@ import {
 } from "../core.ts";
 import type { EventOf } from "../events.ts";
 import { dropRunLease, runKey, taskOf } from "../tasks/apply.ts";
+import { refreshSegment, segmentOf } from "../tasks/segments.ts";
 
 type PointEvent = EventOf<
   | "pointGenerated"
@@ -83,15 +84,25 @@ function moveTo(task: Task, point: Point, state: PointState): void {
   if (!POINT_TRANSITIONS[point.state].includes(state)) {
     throw new Error(`point ${task.id}/${point.id}: ${point.state} is never followed by ${state}`);
   }
+  const segment = segmentOf(task, point.segment);
   task.counts[point.state] -= 1;
   task.counts[state] += 1;
+  segment.counts[point.state] -= 1;
+  segment.counts[state] += 1;
+  const stillPending = isPending(point.state) && isPending(state);
   point.state = state;
+  if (!stillPending) refreshSegment(task, segment);
+}
+
+function isPending(state: PointState): boolean {
+  return state === "ready" || state === "leased";
 }
 
 function generate(task: Task, event: EventOf<"pointGenerated">): void {
   const point: Point = {
     id: event.pointId,
     text: event.text,
+    segment: event.segment ?? 0,
     run: event.run,
     retryOf: event.retryOf,
     state: "ready",
@@ -108,10 +119,28 @@ function generate(task: Task, event: EventOf<"pointGenerated">): void {
     retried: false,
   };
   task.points.set(point.id, point);
+  const segment = segmentOf(task, point.segment);
   task.counts.ready += 1;
+  segment.counts.ready += 1;
+  segment.points?.push(point);
   task.ready.push(point);
-  if (event.retryOf === null) task.generated += 1;
-  else pointOf(task, event.retryOf).retried = true;
+  if (event.retryOf === null) {
+    task.generated += 1;
+    segment.generated += 1;
+    if (event.run === null) noteDraw(task, point);
+  } else pointOf(task, event.retryOf).retried = true;
+  refreshSegment(task, segment);
+}
+
+/** A point was drawn at random for a slot that waits for the open run. */
+function noteDraw(task: Task, point: Point): void {
+  const asked = task.run?.asked.get(point.segment);
+  if (task.run === null || asked === undefined)
+    throw new Error(`point ${task.id}/${point.id} was drawn without a run`);
+  asked.draws -= 1;
+  asked.drawn.add(point.text);
+  task.run.draws -= 1;
+  task.run.nextDraw = (asked.place + 1) % task.run.asked.size;
 }
 
 function grant(core: Core, task: Task, event: EventOf<"leaseGranted">): void {
@@ -258,19 +287,27 @@ function endJob(task: Task, jobId: number): void {
 function finish(core: Core, task: Task, event: EventOf<"pointFinal">): void {
   const point = pointOf(task, event.pointId);
   if (dropLease(core, task, point) !== null) point.epoch = [core.incarnation, point.epoch[1] + 1];
+  const segment = segmentOf(task, point.segment);
+  const isTold = event.state !== "cancelled" && event.state !== "notEvaluated";
+  if (isTold) segment.newsForSteering = true;
   moveTo(task, point, event.state);
-  if (event.state === "cancelled" || event.state === "notEvaluated") return;
-  task.newsForSteering = true;
+  if (!isTold) return;
   if (event.state !== "done" || event.loss === null) return;
-  point.loss = event.loss;
+  const { loss } = event;
+  point.loss = loss;
   task.lossCount += 1;
+  segment.lossCount += 1;
   task.failures.clear();
   task.imageFailures.clear();
-  if (task.worstLoss === null || isBetter(task, task.worstLoss, event.loss))
-    task.worstLoss = event.loss;
-  const best = task.best?.loss ?? null;
-  if (best === null || isBetter(task, event.loss, best)) {
+  if (segment.worstLoss === null || isBetter(task, segment.worstLoss, loss))
+    segment.worstLoss = loss;
+  if (isFirstOrBetter(task, loss, segment.best)) segment.best = point;
+  if (isFirstOrBetter(task, loss, task.best)) {
     task.best = point;
-    task.bestSoFar.push([task.lossCount, event.loss]);
+    task.bestSoFar.push([task.lossCount, loss]);
   }
+}
+
+function isFirstOrBetter(task: Task, loss: number, best: Point | null): boolean {
+  return best?.loss == null || isBetter(task, loss, best.loss);
 }

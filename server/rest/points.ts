@@ -20,8 +20,13 @@ export function pointHandlers(
       ),
     showPoint: async ({ caller, params }) => {
       const seen = await engine.read((core) => {
-        const point = pointIn(visibleTask(core, caller.principal, params.taskId), params.pointId);
-        return { view: pointView(point), historySeq: point.historySeq, attempts: point.attempts };
+        const task = visibleTask(core, caller.principal, params.taskId);
+        const point = pointIn(task, params.pointId);
+        return {
+          view: pointView(task, point),
+          historySeq: point.historySeq,
+          attempts: point.attempts,
+        };
       });
       const history = attemptViews(seen.attempts, await readHistory(deps, seen.historySeq));
       return { ...seen.view, history };

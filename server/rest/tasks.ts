@@ -4,12 +4,20 @@ import { HyperpilotError } from "../../protocol/errors.ts";
 import type { Limits } from "../../protocol/task.ts";
 import { authorize } from "../auth/access.ts";
 import { explain } from "../tasks/why.ts";
+import { segmentPage } from "../views/segments.ts";
 import { taskDetail, taskPage } from "../views/tasks.ts";
 import type { Call, Handlers } from "./call.ts";
 import { visibleTask, type RestDeps } from "./context.ts";
 
 type TaskRoutes =
-  "submitTask" | "listTasks" | "showTask" | "why" | "controlTask" | "changeLimits" | "retryPoints";
+  | "submitTask"
+  | "listTasks"
+  | "showTask"
+  | "listSegments"
+  | "why"
+  | "controlTask"
+  | "changeLimits"
+  | "retryPoints";
 
 export function taskHandlers(deps: RestDeps): Pick<Handlers, TaskRoutes> {
   const { engine } = deps;
@@ -31,6 +39,8 @@ export function taskHandlers(deps: RestDeps): Pick<Handlers, TaskRoutes> {
     },
     showTask: ({ caller, params }) =>
       engine.read((core) => taskDetail(visibleTask(core, caller.principal, params.taskId))),
+    listSegments: ({ caller, params, query }) =>
+      engine.read((core) => segmentPage(visibleTask(core, caller.principal, params.taskId), query)),
     why: ({ caller, params }) =>
       engine.read((core, live) =>
         explain(core, live, visibleTask(core, caller.principal, params.taskId)),

@@ -6,7 +6,7 @@ import { isBuiltin } from "../../protocol/task.ts";
 import { isEnded } from "../../protocol/states.ts";
 import { pendingCount, type Core, type OpenRun, type Task } from "../core.ts";
 import { liveQueue, type Live, type LivePilot } from "../live.ts";
-import { jobLimitReached, queueLacks } from "../points/jobs.ts";
+import { jobLimitReached, queueLacks, slotOffer } from "../points/jobs.ts";
 import { cadenceRemedy, cadenceWarnings } from "./submission.ts";
 
 interface QueueLook {
@@ -44,17 +44,10 @@ function lookAt(core: Core, live: Live, task: Task, queue: QueueConfig): QueueLo
   );
   const slots = pilots.flatMap((pilot) => pilot.slots);
   const lacks = queueLacks(task, queue);
-  const shape = {
-    cpus: queue.slot.cpus,
-    memoryBytes: queue.slot.memoryMiB * 1_048_576,
-    gpus: [],
-  };
   const slotLacks =
     slots.length > 0
       ? smallest(slots.map((slot) => lackingFor(task.spec.needs, slot.resources)))
-      : lackingFor(task.spec.needs, shape).filter(
-          (text) => !text.includes("GPU") || queue.slot.gpus === 0,
-        );
+      : lackingFor(task.spec.needs, slotOffer(queue));
   lacks.push(...slotLacks);
   const fits = lacks.length === 0;
   if (queue.state === "offline" || queue.state === "drain") lacks.push(`is ${queue.state}`);
@@ -126,7 +119,8 @@ function placementCause(live: Live, looks: readonly QueueLook[]): Cause | null {
         looks.length === 0
           ? "No queue is configured, so there is nowhere to run."
           : `None of ${count(looks.length, "queue")} fits: ${looks.map((look) => `${look.queue.name} ${look.lacks[0] ?? ""}`).join("; ")}.`,
-      remedy: "Ask for less (--cpus, --memory, --gpus), or add a queue: hyperpilot site queue add",
+      remedy:
+        "Ask for less (--cpus, --memory, --gpus, --internet), or add a queue: hyperpilot site queue add",
     };
   }
   const open = fitting.filter(
@@ -205,12 +199,13 @@ function runningCause(task: Task, looks: readonly QueueLook[]): Cause {
 function idleByLimits(task: Task): string | null {
   const { counts, effective, run } = task;
   const { nPointsPerIteration, minUnevaluatedPoints, nParallelEvaluation } = effective;
-  const mayAsk = task.askingEnded === null && task.generated < effective.maxPoints;
-  const wanted = Math.min(nParallelEvaluation, effective.maxPoints);
-  if (!mayAsk || run !== null || counts.ready > 0 || counts.leased >= wanted) return null;
+  const segments = task.segments.length;
+  const wanted = Math.min(nParallelEvaluation, effective.maxPoints * segments);
+  if (task.asking.size === 0 || run !== null || counts.ready > 0 || counts.leased >= wanted)
+    return null;
   const [warning] = cadenceWarnings(task);
   if (warning !== undefined) return `${warning.charAt(0).toUpperCase()}${warning.slice(1)}.`;
-  if (counts.leased < Math.max(1, minUnevaluatedPoints)) return null;
+  if (counts.leased < Math.max(1, minUnevaluatedPoints) * segments) return null;
   return `Steering is asked again when fewer than ${count(Math.max(1, minUnevaluatedPoints), "point")} wait for a loss (minUnevaluatedPoints ${minUnevaluatedPoints}), and fills up to ${nPointsPerIteration} (nPointsPerIteration); until then slots stay idle.`;
 }
 
@@ -228,7 +223,7 @@ function waitingCause(task: Task, looks: readonly QueueLook[]): Cause {
     return {
       code: "jobLimitReached",
       sentence: `The limit of ${task.effective.maxEvaluationJobs} evaluation jobs is reached.`,
-      remedy: `hyperpilot task limits ${id} --maxEvaluationJobs ${task.effective.maxEvaluationJobs * 2}`,
+      remedy: `hyperpilot task limits ${id} --maxEvaluationJobs ${(task.effective.maxEvaluationJobs / task.segments.length) * 2}`,
     };
   }
   const free = freeSlots(looks);

@@ -5,15 +5,18 @@ import type { AttemptView, PointView } from "../../protocol/rest.ts";
 import type { PointState } from "../../protocol/states.ts";
 import { isBetter, type Point, type Task } from "../core.ts";
 import type { EventOf } from "../events.ts";
+import { isSegmented } from "../tasks/segments.ts";
 import { firstOf, pageLimit, pageOf, type Page, type PageRequest } from "./page.ts";
 import { isoTime } from "./tasks.ts";
 
-export function pointView(point: Point): PointView {
+export function pointView(task: Task, point: Point): PointView {
   return {
     pointId: point.id,
     state: point.state,
     loss: point.loss,
     text: point.text,
+    segment: isSegmented(task) ? point.segment : null,
+    origin: originOf(point),
     run: point.run,
     retryOf: point.retryOf,
     attempts: point.attempts,
@@ -22,8 +25,14 @@ export function pointView(point: Point): PointView {
   };
 }
 
+function originOf({ run, retryOf }: Point): PointView["origin"] {
+  if (retryOf !== null) return "retry";
+  return run === null ? "random" : "steering";
+}
+
 export interface PointFilter extends PageRequest {
   readonly state?: PointState | undefined;
+  readonly segment?: number | undefined;
   /** By id as generated, or best loss first and those without a loss last. */
   readonly sort: "id" | "loss";
 }
@@ -31,7 +40,10 @@ export interface PointFilter extends PageRequest {
 /** The cursor is the id of the last point shown. */
 export function pointPage(task: Task, filter: PointFilter): Page<PointView> {
   const limit = pageLimit(filter);
-  const shape = { view: pointView, cursorOf: (point: Point) => point.id };
+  const shape = {
+    view: (point: Point) => pointView(task, point),
+    cursorOf: (point: Point) => point.id,
+  };
   if (filter.sort === "id") return pageOf(matching(task, filter, fromCursor(filter)), limit, shape);
   const compare = byLoss(task);
   const last = filter.cursor === undefined ? undefined : task.points.get(filter.cursor);
@@ -51,9 +63,15 @@ function* matching(task: Task, filter: PointFilter, first: number): Iterable<Poi
   if (!Number.isSafeInteger(first)) return;
   for (let id = first; id < task.points.size; id += 1) {
     const point = task.points.get(String(id));
-    if (point !== undefined && (filter.state === undefined || point.state === filter.state))
-      yield point;
+    if (point !== undefined && passes(point, filter)) yield point;
   }
+}
+
+function passes(point: Point, { state, segment }: PointFilter): boolean {
+  return (
+    (state === undefined || point.state === state) &&
+    (segment === undefined || point.segment === segment)
+  );
 }
 
 function byLoss(task: Task): (a: Point, b: Point) => number {

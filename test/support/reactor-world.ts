@@ -17,7 +17,14 @@ import {
 } from "../../protocol/task.ts";
 import { createCore, type Core, type Task } from "../../server/core.ts";
 import type { EventOf, EventType, HyperpilotEvent } from "../../server/events.ts";
-import type { Command, CommandOf, CommandValues, Effect, InboxItem } from "../../server/inbox.ts";
+import type {
+  Command,
+  CommandOf,
+  CommandValues,
+  Effect,
+  InboxItem,
+  ProposedPart,
+} from "../../server/inbox.ts";
 import { createLive } from "../../server/live.ts";
 import { react, type Reactor } from "../../server/reactor.ts";
 
@@ -93,9 +100,19 @@ export class World {
   private answer(ask: Extract<Effect, { type: "ask" }>): void {
     this.asks.push(ask);
     if (!this.answersAsks) return;
-    const wanted = this.task(ask.taskId).run?.wanted ?? 0;
-    const texts = Array.from({ length: wanted }, () => `{"x":${(this.proposed += 1)}}`);
-    this.propose(ask, texts);
+    const asked = [...(this.task(ask.taskId).run?.asked.values() ?? [])];
+    const parts = asked.map(({ segment, wanted }) => ({
+      segment,
+      texts: Array.from({ length: wanted }, () => `{"x":${(this.proposed += 1)}}`),
+      exhausted: null,
+    }));
+    this.proposeParts(ask, parts);
+  }
+
+  /** Built-in steering answers for several segments. */
+  proposeParts(ask: Extract<Effect, { type: "ask" }>, parts: readonly ProposedPart[]): void {
+    const { taskId, run, epoch } = ask;
+    this.post({ type: "proposed", taskId, run, epoch, answer: { ok: true, parts } });
   }
 
   propose(
@@ -103,8 +120,7 @@ export class World {
     texts: readonly string[],
     exhausted: string | null = null,
   ): void {
-    const { taskId, run, epoch } = ask;
-    this.post({ type: "proposed", taskId, run, epoch, answer: { ok: true, texts, exhausted } });
+    this.proposeParts(ask, [{ segment: 0, texts, exhausted }]);
   }
 
   failAsk(ask: Extract<Effect, { type: "ask" }>, reason: string): void {

@@ -73,9 +73,13 @@ export async function startSmallServer(): Promise<SmallServer> {
     if (effect.type === "close") sessions.close(effect.session, effect.code, effect.reason);
     if (effect.type === "drawSecrets") drawSecrets(effect.session, effect.queue, effect.count);
     if (effect.type === "ask") {
-      const wanted = core.tasks.get(effect.taskId)?.run?.wanted ?? 0;
-      const texts = Array.from({ length: wanted }, () => `{"x":${(proposed += 1)}.0}`);
-      engine.post({ ...effect, type: "proposed", answer: { ok: true, texts, exhausted: null } });
+      const asked = core.tasks.get(effect.taskId)?.run?.asked.values() ?? [];
+      const parts = [...asked].map(({ segment, wanted }) => ({
+        segment,
+        texts: Array.from({ length: wanted }, () => `{"x":${(proposed += 1)}.0}`),
+        exhausted: null,
+      }));
+      engine.post({ ...effect, type: "proposed", answer: { ok: true, parts } });
     }
   };
   const output = new Map<string, string>();

@@ -209,7 +209,7 @@ describe("hyperpilot on the command line", () => {
         const result = await cli("task", "points", id);
         return result.stdout === "" ? null : result.stdout.trimEnd().split("\n");
       });
-      assert.deepEqual(points[0]?.split("\t"), ["0", "ready", "", "0", "", '{"x":1.0}']);
+      assert.deepEqual(points[0]?.split("\t"), ["0", "ready", "", "0", "", "run 0", '{"x":1.0}']);
       assert.equal(item(await cli("task", "point", id, "0", "--json"))["state"], "ready");
       const why = await cli("task", "why", id);
       assert.match(why.stderr, /^Do {4}/m);

@@ -1,6 +1,8 @@
 import { EXIT } from "../../../protocol/errors.ts";
-import type { AttemptView, PointView } from "../../../protocol/rest.ts";
+import { assertNever } from "../../../protocol/assert-never.ts";
+import type { AttemptView, PointView, TaskDetail } from "../../../protocol/rest.ts";
 import { POINT_STATES, type PointState } from "../../../protocol/states.ts";
+import type { Api } from "../../api.ts";
 import type { Run } from "../../command.ts";
 import type { Context } from "../../context.ts";
 import { writeFields } from "../../fields.ts";
@@ -8,6 +10,7 @@ import { formatAgo, formatDuration, formatLoss, neutralise } from "../../format.
 import { countOption, textOption } from "../../option-values.ts";
 import { findTask } from "../../selector.ts";
 import { writeTable, type Column } from "../../table.ts";
+import { findSegment } from "../../segments.ts";
 import { parametersText, stateText, stateTone } from "../../words.ts";
 
 const COLUMNS: readonly Column<PointView>[] = [
@@ -31,6 +34,7 @@ const COLUMNS: readonly Column<PointView>[] = [
     text: (point) => point.node ?? "-",
     plain: (point) => point.node ?? "",
   },
+  { title: "FROM", text: originText },
   {
     title: "PARAMETERS",
     shrinks: true,
@@ -39,26 +43,62 @@ const COLUMNS: readonly Column<PointView>[] = [
   },
 ];
 
+/** Who proposed the point. */
+function originText({ origin, run, retryOf }: PointView): string {
+  switch (origin) {
+    case "steering":
+      return run === null ? "steering" : `run ${run}`;
+    case "random":
+      return "random";
+    case "retry":
+      return `retry of ${retryOf ?? "?"}`;
+    default:
+      return assertNever(origin);
+  }
+}
+
 /** `task points`. */
 export const runPoints: Run = async ({ args, options, context }) => {
   const { output } = context;
   const api = await context.api();
   const taskId = await findTask(api, args[0] ?? "");
   const state = POINT_STATES.find((one) => one === textOption(options, "state"));
-  const query: { limit: number; sort: "id" | "loss"; state?: PointState } = {
+  const query: { limit: number; sort: "id" | "loss"; state?: PointState; segment?: number } = {
     limit: countOption(options, "limit") ?? 100,
     sort: textOption(options, "sort") === "loss" ? "loss" : "id",
   };
   if (state !== undefined) query.state = state;
+  const segment = textOption(options, "segment");
+  if (segment !== undefined) query.segment = findSegment(await segmentNames(api, taskId), segment);
   const { items, nextCursor } = await api.call("listPoints", { params: { taskId }, query });
   if (output.json) {
     output.items("PointList", items, { nextCursor });
     return EXIT.success;
   }
-  writeTable(output, COLUMNS, items, `No such points. Why: hyperpilot task why ${taskId}`);
+  const columns = items.some((one) => one.segment !== null)
+    ? withSegments(await segmentNames(api, taskId))
+    : COLUMNS;
+  writeTable(output, columns, items, `No such points. Why: hyperpilot task why ${taskId}`);
   if (nextCursor !== null) output.talk(`Only ${items.length} of them; more with --limit.`);
   return EXIT.success;
 };
+
+type Named = Pick<TaskDetail, "taskId" | "segments">;
+
+function segmentNames(api: Api, taskId: number): Promise<Named> {
+  return api.call("showTask", { params: { taskId } });
+}
+
+/** Points of a segmented task show their segment. */
+function withSegments({ segments }: Named): readonly Column<PointView>[] {
+  const [id, ...others] = COLUMNS;
+  const column: Column<PointView> = {
+    title: "SEGMENT",
+    shrinks: true,
+    text: ({ segment }) => segments[segment ?? -1]?.name ?? "-",
+  };
+  return id === undefined ? COLUMNS : [id, column, ...others];
+}
 
 /** `task point`. */
 export const runPoint: Run = async ({ args, context }) => {
@@ -79,7 +119,8 @@ export const runPoint: Run = async ({ args, context }) => {
       point.loss === null ? "" : output.stdout.isTty ? formatLoss(point.loss) : String(point.loss),
     ],
     ["Parameters", output.stdout.isTty ? parametersText(point.text) : neutralise(point.text)],
-    ["Proposed", point.run === null ? "" : `by steering run ${point.run}`],
+    ["Segment", point.segment === null ? "" : String(point.segment)],
+    ["Proposed", proposedText(point)],
     ["Retry of", neutralise(point.retryOf ?? "")],
     ["Attempts", `${point.attempts}, and ${point.interruptions} interruptions`],
     ["Node", neutralise(point.node ?? "")],
@@ -88,6 +129,11 @@ export const runPoint: Run = async ({ args, context }) => {
   output.talk(`Next  hyperpilot task logs ${taskId} ${neutralise(point.pointId)}`);
   return EXIT.success;
 };
+
+function proposedText({ origin, run }: PointView): string {
+  if (origin === "random") return "at random, for a slot that waited for steering";
+  return run === null ? "" : `by steering run ${run}`;
+}
 
 function writeHistory(context: Context, history: readonly AttemptView[]): void {
   const nowMs = context.clock.wallMs();
