@@ -78,6 +78,10 @@ export const TASK = {
   /** An image that the only node could not use so often pauses the task. */
   imageFailuresOnOnlyNode: 2,
   nodeDrainLosses: 3,
+  /** A task stays away from a node that failed it: so long after the first failure, twice as long after each further one. */
+  nodeCooldownMs: 5_000,
+  nodeCooldownMsMax: 600_000,
+  nodeCooldownsMax: 100_000,
   nodeDrainTasks: 2,
   pointsMax: 10_000_000,
   nParallelEvaluationMax: 100_000,

@@ -55,6 +55,13 @@ export interface LiveQueue {
   lastError: string | null;
 }
 
+/** How long a task stays away from a node. */
+export interface Cooldown {
+  readonly failuresInRow: number;
+  /** Monotonic. */
+  readonly untilMs: number;
+}
+
 export interface SlotRef {
   readonly pilot: LivePilot;
   readonly slot: LiveSlot;
@@ -67,6 +74,10 @@ export interface Live {
   readonly queues: Map<QueueName, LiveQueue>;
   /** Waiting slots by class, first come first served. */
   readonly waiting: Map<string, Set<SlotRef>>;
+  /** Task and node to the time for which the task stays away from it. */
+  readonly cooldowns: Map<string, Cooldown>;
+  /** Monotonic time of the last look at them. */
+  cooldownsSeenMs: number;
   /** Something changed that may let a waiting slot start. */
   mayDispatch: boolean;
   /** Tasks whose steering or end must be looked at after this message. */
@@ -80,6 +91,8 @@ export function createLive(): Live {
     harvesters: new Map(),
     queues: new Map(),
     waiting: new Map(),
+    cooldowns: new Map(),
+    cooldownsSeenMs: 0,
     mayDispatch: false,
     touched: new Set(),
   };

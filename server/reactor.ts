@@ -8,6 +8,7 @@ import type { InboxItem, Moment, ReactorPorts } from "./inbox.ts";
 import type { Live } from "./live.ts";
 import { awaitPilots, expireSilentPilots, onPilotClosed, onPilotMessage } from "./pilots.ts";
 import { dispatch } from "./points/broker.ts";
+import { wakeAfterCooldowns } from "./points/cooldowns.ts";
 import { advance } from "./tasks/lifecycle.ts";
 import { ask, onProposed } from "./tasks/steering.ts";
 import { effect, type Turn } from "./turn.ts";
@@ -51,6 +52,7 @@ function take(turn: Turn, item: InboxItem): void {
       return start(turn);
     case "tick":
       expireSilentPilots(turn);
+      wakeAfterCooldowns(turn.live, turn.now.monotonicMs);
       return updateWanted(turn);
     default:
       return assertNever(item);

@@ -8,6 +8,7 @@ import { setWaiting, type LivePilot, type LiveSlot, type SlotRef } from "../live
 import { isSegmented, maxPointsOf, segmentName } from "../tasks/segments.ts";
 import { drawPoint } from "../tasks/while-steering.ts";
 import { effect, emit, type Turn } from "../turn.ts";
+import { isCoolingDown } from "./cooldowns.ts";
 import {
   compareShares,
   endJob,
@@ -136,7 +137,9 @@ function serveClass(
     if (queue === null) return;
     fitting ??= candidates.filter((task) => fits(task, queue, slot));
     const accepts = (one: Task): boolean =>
-      mayTake(one) && walltimeSuffices(one, pilot, turn.now.monotonicMs);
+      mayTake(one) &&
+      walltimeSuffices(one, pilot, turn.now.monotonicMs) &&
+      !isCoolingDown(turn.live, one, pilot, turn.now.monotonicMs);
     let task = smallestShare(turn.core, fitting, accepts);
     while (task !== null && task.counts.ready === 0 && !drawPoint(turn, task)) {
       const usedUp = task;

@@ -1,6 +1,6 @@
 /** Results of evaluations: fenced, recorded once, answered `accepted` or `stale`. */
 import { compareEpochs } from "../../protocol/ids.ts";
-import type { FromPilotOf } from "../../protocol/pilot-messages.ts";
+import type { FromPilotOf, InterruptionReason } from "../../protocol/pilot-messages.ts";
 import { TASK } from "../../protocol/limits.ts";
 import { isFinal } from "../../protocol/states.ts";
 import type { Point, Task } from "../core.ts";
@@ -9,6 +9,7 @@ import type { LivePilot } from "../live.ts";
 import { effect, emit, type Turn } from "../turn.ts";
 import { isLastAttempt } from "./apply.ts";
 import { continueJob } from "./broker.ts";
+import { noteNodeFailed, noteNodeWorked } from "./cooldowns.ts";
 import { endJob } from "./jobs.ts";
 import { endLease } from "./leases.ts";
 import { takeRequest } from "./requests.ts";
@@ -20,7 +21,10 @@ export function onResult(turn: Turn, pilot: LivePilot, result: Result): void {
   const verdict = judge(turn, pilot, result);
   if (verdict === "violation") return closeForViolation(turn, pilot, result);
   answer(turn, pilot, result, verdict.type === "stale" ? "stale" : "accepted");
-  if (verdict.type === "current") record(turn, verdict.task, verdict.point, result);
+  if (verdict.type === "current") {
+    record(turn, verdict.task, verdict.point, result);
+    noteNode(turn, verdict.task, pilot, result.outcome);
+  }
   goOn(turn, pilot, result, verdict.type === "stale" ? null : verdict);
 }
 
@@ -110,11 +114,21 @@ function record(turn: Turn, task: Task, point: Point, result: Result): void {
   }
 }
 
+/** An eviction says nothing about the node. */
+function noteNode(turn: Turn, task: Task, pilot: LivePilot, outcome: Result["outcome"]): void {
+  if (outcome.type !== "interrupted") noteNodeWorked(turn.live, task, pilot);
+  else if (!isEviction(outcome.reason))
+    noteNodeFailed(turn.live, task, pilot, turn.now.monotonicMs);
+}
+
+function isEviction(reason: InterruptionReason): boolean {
+  return reason === "eviction" || reason === "drain" || reason === "pilotStop";
+}
+
 function recordInterruption(turn: Turn, task: Task, point: Point, result: Result): void {
   const { outcome } = result;
   if (outcome.type !== "interrupted") return;
-  const evicted =
-    outcome.reason === "eviction" || outcome.reason === "drain" || outcome.reason === "pilotStop";
+  const evicted = isEviction(outcome.reason);
   // Without a loss the image itself is suspected, and the task is paused; a node is not drained for a mistyped name.
   const isImages = outcome.reason === "imagePull" && task.lossCount === 0;
   endLease(turn, task, point, {

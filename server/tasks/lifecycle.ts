@@ -5,6 +5,7 @@ import { isEnded, isFinal } from "../../protocol/states.ts";
 import { effectiveLimits, isBuiltin, searchCount, type Limits } from "../../protocol/task.ts";
 import type { Task } from "../core.ts";
 import type { ControlAction } from "../inbox.ts";
+import { forgetCooldowns } from "../points/cooldowns.ts";
 import { jobLimitReached } from "../points/jobs.ts";
 import { revokePoint } from "../points/leases.ts";
 import { emit, type Turn } from "../turn.ts";
@@ -106,6 +107,7 @@ export function control(turn: Turn, task: Task, action: ControlAction, by: strin
       return changeState(turn, task, { state: "paused", reason: `paused by ${by}`, by });
     case "resume":
       if (task.state !== "paused") throw conflict(task, action, `it is ${task.state}`);
+      forgetCooldowns(turn.live, task);
       return changeState(turn, task, { state: "running", reason: `resumed by ${by}`, by });
     case "finish":
       if (task.drains)
