@@ -31,8 +31,8 @@ export interface HarvesterDeps {
   readonly server: string;
 }
 
-/** Ends told last, told again to a server that may have missed them; it takes the end of an unknown submission as nothing new. */
-const ENDS_REPEATED = HARVESTER.submissionsPerReportMax;
+/** An end that the server has not noted is told again after this long, and at once over a new connection. */
+const END_REPEATED_MS = 30_000;
 
 export type Send = (messages: readonly FromHarvester[]) => boolean;
 
@@ -70,7 +70,8 @@ export function createHarvester(deps: HarvesterDeps): Harvester {
 class RunningHarvester implements Harvester {
   readonly #deps: HarvesterDeps;
   readonly #queues = new Map<string, QueueState>();
-  readonly #ends: Extract<FromHarvester, { type: "ended" }>[] = [];
+  /** Submission ids whose end was told, to when it was told last (monotonic), null for before this connection. */
+  readonly #told = new Map<string, number | null>();
   #send: Send = () => false;
   #timer: Timer | null = null;
   #cycle: Promise<void> = Promise.resolve();
@@ -94,7 +95,7 @@ class RunningHarvester implements Harvester {
       queue.secretsAsked = false;
       queue.lastReport = "";
     }
-    if (this.#ends.length > 0) this.#send(this.#ends);
+    for (const submissionId of this.#told.keys()) this.#told.set(submissionId, null);
   }
 
   onDisconnected(): void {
@@ -134,6 +135,9 @@ class RunningHarvester implements Harvester {
           reason: message.reason,
         });
         return;
+      case "endNoted":
+        this.#told.delete(message.submissionId);
+        return this.#deps.submissions.end(message.submissionId);
       default:
         return assertNever(message);
     }
@@ -241,20 +245,8 @@ class RunningHarvester implements Harvester {
       this.#deps.log.info("remove", { submissionId, reason });
       await this.#deps.driver.remove(submissionId);
     },
-    ended: ({ queue: name, submissionId, connected, taken, ...step }) => {
-      const { log, clock, submissions } = this.#deps;
-      const detail = step.detail.slice(0, DETAIL_LENGTH_MAX);
-      const message = { type: "ended", queue: name, submissionId, detail } as const;
-      // Kept until it can be told: otherwise the server would hold the pilot's leases until they run out.
-      if (!this.#send([message])) return Promise.resolve();
-      log.info("submissionEnded", { submissionId, detail });
-      this.#ends.push(message);
-      this.#ends.splice(0, Math.max(0, this.#ends.length - ENDS_REPEATED));
-      const queue = this.#queues.get(name);
-      if (queue !== undefined && taken) {
-        noteEnded(queue.health, connected, detail, clock.monotonicMs());
-      }
-      submissions.end(submissionId);
+    ended: (step) => {
+      this.#tellEnd(step);
       return Promise.resolve();
     },
     report: (step) => {
@@ -269,6 +261,22 @@ class RunningHarvester implements Harvester {
       return Promise.resolve();
     },
   };
+
+  /** Kept until the server has noted it: otherwise it would hold the pilot's leases until they run out. */
+  #tellEnd(step: Extract<Step, { type: "ended" }>): void {
+    const { log, clock } = this.#deps;
+    const { queue: name, submissionId, connected, taken } = step;
+    const nowMs = clock.monotonicMs();
+    const toldMs = this.#told.get(submissionId);
+    if (typeof toldMs === "number" && nowMs - toldMs < END_REPEATED_MS) return;
+    const detail = step.detail.slice(0, DETAIL_LENGTH_MAX);
+    if (!this.#send([{ type: "ended", queue: name, submissionId, detail }])) return;
+    this.#told.set(submissionId, nowMs);
+    if (toldMs !== undefined) return;
+    log.info("submissionEnded", { submissionId, detail });
+    const queue = this.#queues.get(name);
+    if (queue !== undefined && taken) noteEnded(queue.health, connected, detail, nowMs);
+  }
 
   async #perform(step: Step): Promise<void> {
     try {

@@ -8,34 +8,27 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
-import { createBackoff } from "../common/backoff.ts";
 import { runProgram } from "../common/child.ts";
 import { type Clock, systemClock } from "../common/clock.ts";
-import { type Link, openLink } from "../common/link.ts";
 import { type Logger, jsonLineLogger } from "../common/log.ts";
 import { type Shutdown, createShutdown } from "../common/shutdown.ts";
-import { EXIT, HyperpilotError, errorText } from "../protocol/errors.ts";
+import { EXIT, errorText } from "../protocol/errors.ts";
 import type { BootFile } from "../protocol/harvester-messages.ts";
-import { PILOT, WIRE } from "../protocol/limits.ts";
-import {
-  type FromPilot,
-  type PilotSessionAnswer,
-  ToPilotFrame,
-} from "../protocol/pilot-messages.ts";
-import { PILOT_SOCKET_PATH } from "../protocol/routes.ts";
+import { PILOT } from "../protocol/limits.ts";
 import { createAgent } from "./agent.ts";
 import { makeScratch, readBootFile } from "./config.ts";
 import { watchWalltime } from "./deadline.ts";
 import { findGpus } from "./gpus.ts";
 import { createPayloadRunner } from "./payload.ts";
 import { type Environment, hostSources, probe } from "./probe.ts";
-import { type PilotProgram, createPilotProgram } from "./program.ts";
+import { createPilotProgram } from "./program.ts";
 import { createApptainer } from "./runtime/apptainer.ts";
 import { createBubblewrap } from "./runtime/bubblewrap.ts";
 import { runtimeNames, workingRuntimes } from "./runtime/ladder.ts";
 import { createNone } from "./runtime/none.ts";
 import type { Runtime } from "./runtime/runtime.ts";
-import { type ServerApi, createServerApi } from "./server-api.ts";
+import { createServerApi } from "./server-api.ts";
+import { connectProgram, startSession } from "./session.ts";
 import { cutSlots } from "./slots.ts";
 import { createSpawner } from "./spawner.ts";
 import { createStage } from "./stage.ts";
@@ -117,7 +110,8 @@ async function startPilot(context: Context): Promise<void> {
     clock.monotonicMs(),
   );
   const api = createServerApi(boot);
-  const session = await startSession(context, api);
+  const way = { boot, instance, clock, log, random };
+  const session = await startSession(way, api, signal);
   signal.throwIfAborted();
   const spawners = slots.map((_slot, index) =>
     createSpawner({ directory: join(scratch, `slot-${index}`), clock }),
@@ -136,7 +130,7 @@ async function startPilot(context: Context): Promise<void> {
     api,
     onExit: (code, detail) => void shutdown.close(detail, code),
   });
-  const link = connect(context, session, program);
+  const link = connectProgram(way, session, program);
   program.start((messages) => void link.send(messages));
   shutdown.onClose("link", () => link.close());
   let stopReason = { reason: "the pilot was asked to end", walltimeOver: false };
@@ -156,45 +150,4 @@ function runtimeLadder(scratchDirectory: string): readonly Runtime[] {
     createBubblewrap({ scratchDirectory }),
     createNone(),
   ];
-}
-
-/** Exchanges the boot secret, again and again while the server cannot be reached. */
-async function startSession(context: Context, api: ServerApi): Promise<PilotSessionAnswer> {
-  const { boot, instance, clock, log, signal } = context;
-  const { reconnectDelayMsMin, reconnectDelayMsMax } = WIRE;
-  const backoff = createBackoff(reconnectDelayMsMin, reconnectDelayMsMax, Math.random);
-  for (;;) {
-    try {
-      return await api.exchangeSecret(boot.secret, instance, signal);
-    } catch (error) {
-      if (!(error instanceof HyperpilotError) || error.code !== "E_UNREACHABLE") throw error;
-      log.warn("serverUnreachable", { error: error.why ?? error.message });
-    }
-    await clock.sleep(backoff.next(), signal);
-  }
-}
-
-function connect(
-  context: Context,
-  session: PilotSessionAnswer,
-  program: PilotProgram,
-): Link<FromPilot> {
-  const { boot, clock, log } = context;
-  log.info("session", { pilotId: session.pilotId });
-  return openLink({
-    url: boot.server.replace(/^http/, "ws").replace(/\/$/, "") + PILOT_SOCKET_PATH,
-    token: () => session.token,
-    caFingerprint: boot.caFingerprint,
-    clock,
-    random: Math.random,
-    parse: (value) => ToPilotFrame.parse(value),
-    onOpen: () => program.onConnected(),
-    onMessage: (message) => program.onMessage(message),
-    onClosed: (code, reason) => program.onClosed(code, reason),
-    onRefused: (httpStatus) => {
-      if (![401, 403, 426].includes(httpStatus)) return true;
-      program.onRefused(httpStatus);
-      return false;
-    },
-  });
 }

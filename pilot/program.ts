@@ -28,6 +28,10 @@ export interface PilotDeps {
   readonly api: Pick<ServerApi, "putLog" | "getSteeringInput">;
   /** The pilot has nothing more to do; called once. */
   readonly onExit: (code: ExitCode, detail: string) => void;
+  /** Executes one run of container steering; by default in this node's runtimes. */
+  readonly steer?: typeof runSteering;
+  /** How often the agent looks at the time. */
+  readonly tickMs?: number;
 }
 
 export interface StopReason {
@@ -46,7 +50,6 @@ export interface PilotProgram {
   stop(reason: StopReason): Promise<void>;
 }
 
-/** How often the agent looks at the time. */
 const TICK_MS = 250;
 /** The server's codes of closed connections that concern a pilot (RFC 6455, and 4000 of our own). */
 const CLOSED_FOR_VIOLATION = 1008;
@@ -124,8 +127,9 @@ class RunningPilot implements PilotProgram {
   }
 
   #tick(): void {
+    const { clock, tickMs = TICK_MS } = this.#deps;
     this.#handle({ type: "tick" });
-    if (!this.#hasExited) this.#ticker = this.#deps.clock.setTimer(TICK_MS, () => this.#tick());
+    if (!this.#hasExited) this.#ticker = clock.setTimer(tickMs, () => this.#tick());
   }
 
   #handle(input: AgentInput): void {
@@ -177,12 +181,12 @@ class RunningPilot implements PilotProgram {
   }
 
   async #steer(item: GrantedItem, spec: TaskSpecification): Promise<void> {
-    const { log, runner, api, stage, spawners, slots } = this.#deps;
+    const { log, runner, api, stage, spawners, slots, steer = runSteering } = this.#deps;
     const controller = new AbortController();
     this.#running.set(item.slot, controller);
     log.info("started", { item: item.item, slot: item.slot, try: item.attempt });
     const node = { runner, api, stage, spawner: spawners[item.slot], slot: slots[item.slot] };
-    const end = await runSteering(node, { item, spec, signal: controller.signal });
+    const end = await steer(node, { item, spec, signal: controller.signal });
     if (end.leftover !== null) log.warn("leftover", { error: end.leftover });
     log.info("ended", { item: item.item, slot: item.slot, answered: end.answer !== null });
     this.#running.delete(item.slot);

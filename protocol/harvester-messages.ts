@@ -42,7 +42,10 @@ export const FromHarvester = z.discriminatedUnion("type", [
     /** The last failed call of the batch system, for operators; null when the last one worked. */
     lastError: text.nullable(),
   }),
-  /** The batch system says that the submission has ended: its boot secret and its pilot's leases end too. */
+  /**
+   * The batch system says that the submission has ended: its boot secret and its pilot's leases end too. Told again until it is
+   * answered by `endNoted`.
+   */
   z.object({ type: z.literal("ended"), queue: z.string().max(63), submissionId, detail: text }),
 ]);
 export type FromHarvester = z.infer<typeof FromHarvester>;
@@ -70,6 +73,8 @@ export const ToHarvester = z.discriminatedUnion("type", [
   }),
   /** Remove the submission from the batch system. */
   z.object({ type: z.literal("remove"), queue: z.string().max(63), submissionId, reason: text }),
+  /** The end of the submission is durable: the harvester may forget it. */
+  z.object({ type: z.literal("endNoted"), submissionId }),
 ]);
 export type ToHarvester = z.infer<typeof ToHarvester>;
 

@@ -36,6 +36,11 @@ export const SERVER = {
   unsyncedEventsMax: 100_000,
   /** The head file follows the journal at least this often. */
   headIntervalMs: 100,
+  /** A snapshot is made when this many events have come since the last one, looked at this often. */
+  snapshotEvents: 200_000,
+  snapshotIntervalMs: 30_000,
+  /** One chunk of a snapshot or a backup. */
+  chunkBytesMax: 128 * MIB,
   restBodyBytesMax: 4 * MIB,
   /** Items of one page of a list answer. */
   pageItemsMax: 1_000,

@@ -208,6 +208,12 @@ export const ROUTES = {
     access: "admin",
     answer: StatusView,
   },
+  backup: {
+    method: "GET",
+    path: "/backup",
+    summary: "A backup of everything as a stream of bytes, keys included",
+    access: "admin",
+  },
   listTokens: {
     method: "GET",
     path: "/tokens",

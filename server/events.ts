@@ -17,7 +17,8 @@ import type { PointState, TaskState } from "../protocol/states.ts";
 import type { TaskSpecification } from "../protocol/task.ts";
 
 interface Base {
-  readonly v: 1;
+  /** Version of this type's payload; events come out of the journal in the present one (server/journal/present-event). */
+  readonly v: number;
   readonly atMs: number;
 }
 
@@ -30,7 +31,8 @@ export type LeaseEndReason =
   | "submissionEnded"
   | "newInstance"
   | "revoked"
-  | "interrupted";
+  | "interrupted"
+  | "restored";
 
 export type JobEndReason =
   | "noWork"
@@ -229,7 +231,15 @@ export type HyperpilotEvent =
       /** null: removed. */ readonly config: QueueConfig | null;
       readonly by: string;
     })
-  | (Base & { readonly type: "tokenChanged"; readonly change: TokenChange; readonly by: string });
+  | (Base & { readonly type: "tokenChanged"; readonly change: TokenChange; readonly by: string })
+  /** The journal came out of a backup: whatever was granted after the backup was made is older than any grant from now on. */
+  | (Base & {
+      readonly type: "serverRestored";
+      readonly incarnation: number;
+      readonly nextTaskId: TaskId;
+      /** When the backup was made. */
+      readonly backupAtMs: number;
+    });
 
 export type EventType = HyperpilotEvent["type"];
 export type EventOf<T extends EventType> = Extract<HyperpilotEvent, { type: T }>;

@@ -37,8 +37,12 @@ export function onHarvesterMessage(turn: Turn, session: SessionId, message: From
       }
       return;
     }
-    case "ended":
-      return endSubmission(turn, message.submissionId, message.detail);
+    case "ended": {
+      const { submissionId } = message;
+      endSubmission(turn, submissionId, message.detail);
+      const noted = { type: "endNoted", submissionId } as const;
+      return effect(turn, { type: "toHarvester", session, message: noted });
+    }
     default:
       return assertNever(message);
   }

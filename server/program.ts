@@ -12,6 +12,7 @@ import { ensureLocalTokens, writeAccess } from "./access-files.ts";
 import { createLeaseTokens } from "./auth/lease-tokens.ts";
 import { createSessionTokens } from "./auth/session-tokens.ts";
 import { sha256Hex } from "./auth/tokens.ts";
+import { backupStream } from "./backup/backup-stream.ts";
 import { createBatcher } from "./batch.ts";
 import { openDiskBlobs } from "./blobs/disk-blobs.ts";
 import { createAddressCheck, isLoopback, type ServerConfig } from "./config.ts";
@@ -22,7 +23,9 @@ import { createBootSecretIssuer, SERVER_PRINCIPAL } from "./gateway/boot-secrets
 import { listenForPeers } from "./gateway/listener.ts";
 import { Sessions } from "./gateway/sessions.ts";
 import type { ReactorPorts } from "./inbox.ts";
+import type { Journal } from "./journal/journal.ts";
 import { createLevelJournal } from "./journal/level-journal.ts";
+import { startSnapshotter } from "./journal/snapshotter.ts";
 import { createLive } from "./live.ts";
 import { createLogs } from "./logs.ts";
 import { localQueueChanges, type Machine } from "./queues/local-queue.ts";
@@ -30,6 +33,7 @@ import type { RestDeps } from "./rest/context.ts";
 import { createRestServer } from "./rest/server.ts";
 import { restore } from "./restore.ts";
 import { createAsker } from "./samplers/asker.ts";
+import { systemDisk } from "./system-disk.ts";
 
 export interface ProgramPorts {
   readonly clock: Clock;
@@ -82,6 +86,15 @@ async function open(config: ServerConfig, ports: ProgramPorts, closers: Closer[]
     sessionTokens: createSessionTokens(key, clock),
     clock,
     log,
+    backup: (seq) =>
+      backupStream({
+        journal: middle.journal,
+        blobs: middle.blobs,
+        disk: systemDisk,
+        dataDirectory: config.data,
+        wallMs: () => clock.wallMs(),
+        seq,
+      }),
     gauges: gaugesOf(config.data, clock, () => lag.percentile(99) / 1e6),
   };
   const app = createRestServer(rest, config);
@@ -100,10 +113,8 @@ async function open(config: ServerConfig, ports: ProgramPorts, closers: Closer[]
   return address;
 }
 
-interface Middle extends Pick<
-  RestDeps,
-  "engine" | "sessions" | "journal" | "blobs" | "logs" | "leaseTokens"
-> {
+interface Middle extends Pick<RestDeps, "engine" | "sessions" | "blobs" | "logs" | "leaseTokens"> {
+  readonly journal: Journal;
   readonly engine: RunningEngine;
   readonly sessions: Sessions;
 }
@@ -118,8 +129,21 @@ async function openMiddle(
   const directory = join(config.data, "journal");
   const journal = createLevelJournal({ directory, clock, onHeadFailed: onFatal });
   closers.push(() => journal.close());
-  const { core, term } = await restore(journal);
-  log.info("restored", { seq: core.seq, tasks: core.tasks.size, term });
+  const snapshots = { disk: systemDisk, directory: join(directory, "snapshots") };
+  const { core, term, startedFrom, skipped } = await restore(journal, snapshots);
+  for (const { path, why } of skipped) log.warn("snapshotPassedOver", { path, why });
+  const fromSnapshotSeq = startedFrom?.seq ?? null;
+  log.info("restored", { seq: core.seq, fromSnapshotSeq, tasks: core.tasks.size, term });
+  const snapshotter = startSnapshotter({
+    journal,
+    directory: snapshots.directory,
+    clock,
+    log,
+    seq: () => core.seq,
+    startedFrom,
+    onBroken: onFatal,
+  });
+  closers.push(() => snapshotter.stop());
   const blobs = await openDiskBlobs(join(config.data, "blobs"));
   const logs = createLogs(join(config.data, "evaluation-logs"));
   const leaseTokens = createLeaseTokens(key);

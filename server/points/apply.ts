@@ -12,6 +12,7 @@ import {
   type Task,
 } from "../core.ts";
 import type { EventOf } from "../events.ts";
+import { ownText, sharedEpoch, sharedPointState } from "./compact-points.ts";
 import { dropRunLease, runKey, taskOf } from "../tasks/apply.ts";
 import { refreshSegment, segmentOf } from "../tasks/segments.ts";
 
@@ -90,7 +91,7 @@ function moveTo(task: Task, point: Point, state: PointState): void {
   segment.counts[point.state] -= 1;
   segment.counts[state] += 1;
   const stillPending = isPending(point.state) && isPending(state);
-  point.state = state;
+  point.state = sharedPointState(state);
   if (!stillPending) refreshSegment(task, segment);
 }
 
@@ -101,12 +102,12 @@ function isPending(state: PointState): boolean {
 function generate(task: Task, event: EventOf<"pointGenerated">): void {
   const point: Point = {
     id: event.pointId,
-    text: event.text,
+    text: ownText(event.text),
     segment: event.segment ?? 0,
     run: event.run,
     retryOf: event.retryOf,
     state: "ready",
-    epoch: [0, 0],
+    epoch: sharedEpoch([0, 0]),
     lastSeq: 0,
     lease: null,
     jobId: -1,
@@ -150,7 +151,7 @@ function grant(core: Core, task: Task, event: EventOf<"leaseGranted">): void {
   if (job === undefined) throw new Error(`lease without its job ${task.id}/${event.jobId}`);
   moveTo(task, point, "leased");
   job.points += 1;
-  point.epoch = event.epoch;
+  point.epoch = sharedEpoch(event.epoch);
   point.lastSeq = 0;
   point.jobId = event.jobId;
   point.node = job.node;
@@ -286,12 +287,13 @@ function endJob(task: Task, jobId: number): void {
 
 function finish(core: Core, task: Task, event: EventOf<"pointFinal">): void {
   const point = pointOf(task, event.pointId);
-  if (dropLease(core, task, point) !== null) point.epoch = [core.incarnation, point.epoch[1] + 1];
+  if (dropLease(core, task, point) !== null)
+    point.epoch = sharedEpoch([core.incarnation, point.epoch[1] + 1]);
   const segment = segmentOf(task, point.segment);
-  const isTold = event.state !== "cancelled" && event.state !== "notEvaluated";
-  if (isTold) segment.newsForSteering = true;
+  // A point that is given up makes room for another: without that, a search would wait for it for ever.
+  if (event.state !== "cancelled") segment.newsForSteering = true;
   moveTo(task, point, event.state);
-  if (!isTold) return;
+  if (event.state === "cancelled" || event.state === "notEvaluated") return;
   if (event.state !== "done" || event.loss === null) return;
   const { loss } = event;
   point.loss = loss;

@@ -17,6 +17,7 @@ import {
   reasonToEndJob,
   slotFits,
   slotFitsFirst,
+  takesPoints,
   walltimeSuffices,
 } from "./jobs.ts";
 
@@ -78,7 +79,8 @@ function grantRuns(turn: Turn): void {
   open.sort((a, b) => a.run.openedSeq - b.run.openedSeq);
   for (const refs of turn.live.waiting.values()) {
     for (const { pilot, slot } of refs) {
-      if (openQueue(turn, pilot)?.role !== "central") break;
+      const queue = turn.core.queues.get(pilot.queue);
+      if (queue?.role !== "central" || !takesPoints(queue)) break;
       const next = open.shift();
       if (next === undefined) return;
       grantRun(turn, next.task, pilot, slot);
@@ -133,8 +135,8 @@ function serveClass(
 ): void {
   let fitting: readonly Task[] | null = null;
   for (const { pilot, slot } of refs) {
-    const queue = openQueue(turn, pilot);
-    if (queue === null) return;
+    const queue = turn.core.queues.get(pilot.queue);
+    if (queue === undefined || !takesPoints(queue)) return;
     fitting ??= candidates.filter((task) => fits(task, queue, slot));
     const accepts = (one: Task): boolean =>
       mayTake(one) &&

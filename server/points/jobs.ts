@@ -55,6 +55,11 @@ export function queueLacks(task: Task, queue: QueueConfig): string[] {
   return lacks;
 }
 
+/** Whether points and runs may be granted in the queue at all. */
+export function takesPoints(queue: QueueConfig): boolean {
+  return queue.state !== "offline" && queue.state !== "drain";
+}
+
 /** A slot of the queue as configured: which models of GPU it has is not known. */
 export function slotOffer({ slot }: QueueConfig): SlotOffer {
   return { cpus: slot.cpus, memoryBytes: slot.memoryMiB * 1_048_576, gpus: slot.gpus };
@@ -113,7 +118,7 @@ export function reasonToEndJob(
   if (!walltimeSuffices(task, pilot, turn.now.monotonicMs)) return "walltime";
   const slot = pilot.slots[job.slot];
   const queue = turn.core.queues.get(pilot.queue);
-  if (slot === undefined || queue === undefined) return "pilotGone";
+  if (slot === undefined || queue === undefined || !takesPoints(queue)) return "pilotGone";
   for (const other of turn.core.activeTasks) {
     if (other === task || !mayStartJob(other)) continue;
     if (compareShares(turn.core, other, task) < 0 && slotFits(other, queue, slot))

@@ -2,7 +2,7 @@
 import { TASK } from "../../protocol/limits.ts";
 import { nodeKey, type Point, type Task } from "../core.ts";
 import type { JobEndReason, LeaseEndReason } from "../events.ts";
-import type { LivePilot } from "../live.ts";
+import { setWaiting, type LivePilot } from "../live.ts";
 import { effect, emit, type Turn } from "../turn.ts";
 import { endJob } from "./jobs.ts";
 
@@ -72,6 +72,26 @@ export function endLeasesOfPilot(
   }
 }
 
+/** All leases that a backup brought back: their pilots may have lost, ended or lost again what they held, and nothing is counted. */
+export function endRestoredLeases(turn: Turn): void {
+  const detail = "the server was restored from a backup";
+  const all = [...turn.core.leasesByPilot.values()].flatMap((leases) => [...leases.values()]);
+  for (const { task, point } of all) {
+    if (point === null) {
+      endRunLease(turn, task, "restored", detail);
+      continue;
+    }
+    endLease(turn, task, point, {
+      reason: "restored",
+      interruption: false,
+      infrastructure: false,
+      seq: null,
+      detail,
+      jobEnd: "pilotGone",
+    });
+  }
+}
+
 /** Ends the lease on an open run: it waits for another central slot, which uses none of its tries. */
 export function endRunLease(turn: Turn, task: Task, reason: LeaseEndReason, detail: string): void {
   if (task.run?.lease == null) return;
@@ -106,6 +126,7 @@ function drainBadNode(turn: Turn, queue: string, node: string): void {
 /** The pilot takes no further items; what runs there ends by itself. */
 export function drainPilot(turn: Turn, pilot: LivePilot, reason: string): void {
   pilot.draining = true;
+  for (const slot of pilot.slots) setWaiting(turn.live, pilot, slot, false);
   if (pilot.session === null) return;
   effect(turn, {
     type: "toPilot",

@@ -17,6 +17,24 @@ export class ReadyPoints<T extends { readonly segment: number }> {
     queue.push(item);
   }
 
+  /** What would come up, segment by segment, that whose turn it is first. */
+  waiting(isReady: (item: T) => boolean): T[] {
+    return this.turns
+      .waiting(() => true)
+      .flatMap((segment) => this.queues[segment]?.waiting(isReady) ?? []);
+  }
+
+  /** Drops what would be skipped. */
+  compact(isReady: (item: T) => boolean): void {
+    for (const queue of this.queues) queue.compact(isReady);
+    this.turns.compact((segment) => (this.queues[segment]?.length ?? 0) > 0);
+  }
+
+  /** Entries kept, skipped ones included. */
+  get length(): number {
+    return this.queues.reduce((sum, queue) => sum + queue.length, 0);
+  }
+
   /** Removes and returns the first item, of the segment whose turn it is, for which `isReady` holds. */
   shift(isReady: (item: T) => boolean): T | null {
     for (;;) {

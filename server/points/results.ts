@@ -37,9 +37,12 @@ function judge(turn: Turn, pilot: LivePilot, result: Result): Verdict | "violati
   if (result.item.type !== "evaluation") return "violation";
   const task = turn.core.tasks.get(result.item.taskId);
   const point = task?.points.get(result.item.pointId);
-  if (task === undefined || point === undefined) return "violation";
+  // Granted after the backup that this server was restored from: it knows nothing of it.
+  const isOfFormer = result.epoch[0] < turn.core.incarnation;
+  if (task === undefined || point === undefined)
+    return isOfFormer ? { type: "stale" } : "violation";
   const age = compareEpochs(result.epoch, point.epoch);
-  if (age > 0) return "violation";
+  if (age > 0) return isOfFormer ? { type: "stale" } : "violation";
   if (age < 0) return { type: "stale" };
   if (point.lease !== null && point.lease.pilotId !== pilot.id) return "violation";
   if (result.seq <= point.lastSeq) return { type: "repeated", task, point };
@@ -131,10 +134,12 @@ function recordInterruption(turn: Turn, task: Task, point: Point, result: Result
   const evicted = isEviction(outcome.reason);
   // Without a loss the image itself is suspected, and the task is paused; a node is not drained for a mistyped name.
   const isImages = outcome.reason === "imagePull" && task.lossCount === 0;
+  // What ended the lease before has counted already: one lease is one interruption.
+  const isCounted = point.lease === null;
   endLease(turn, task, point, {
     reason: "interrupted",
-    interruption: true,
-    infrastructure: !evicted && !isImages,
+    interruption: !isCounted,
+    infrastructure: !evicted && !isImages && !isCounted,
     seq: result.seq,
     detail: `${outcome.reason}: ${outcome.message}`,
     jobEnd: "interrupted",

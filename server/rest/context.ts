@@ -23,6 +23,8 @@ export interface RestDeps {
   readonly sessions: Pick<Sessions, "isAlive" | "cut" | "closeOfToken" | "count">;
   readonly sessionTokens: SessionTokens;
   readonly leaseTokens: LeaseTokens;
+  /** A backup as of now; `seq`: number of the last event, about. */
+  readonly backup: (seq: number) => AsyncIterable<Uint8Array>;
   readonly clock: Clock;
   readonly log: Logger;
   /** Figures of the process: version, memory, free disk space, event loop. */

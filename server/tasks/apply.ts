@@ -216,7 +216,8 @@ function startRound(task: Task): void {
     segment.newsForSteering = true;
   }
   for (const point of task.points.values()) {
-    if (point.state !== "notEvaluated") continue;
+    // What was retried is evaluated as another point.
+    if (point.state !== "notEvaluated" || point.retried) continue;
     for (const counts of [task.counts, segmentOf(task, point.segment).counts]) {
       counts.notEvaluated -= 1;
       counts.ready += 1;

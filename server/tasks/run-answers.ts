@@ -15,14 +15,17 @@ type RunAnswer = FromPilotOf<"runAnswer">;
 /** Takes the first answer of the current epoch and closes the run with it; any other is `stale`. */
 export function onRunAnswer(turn: Turn, pilot: LivePilot, answer: RunAnswer): void {
   const task = turn.core.tasks.get(answer.item.taskId);
-  const verdict = judge(pilot, answer, task);
-  if (verdict === "violation" || task === undefined) return closeForViolation(turn, pilot, answer);
+  const judged = judge(pilot, answer, task);
+  // Granted after the backup that this server was restored from: it knows nothing of it.
+  const isOfFormer = answer.epoch[0] < turn.core.incarnation;
+  const verdict = judged === "violation" && isOfFormer ? "stale" : judged;
+  if (verdict === "violation") return closeForViolation(turn, pilot, answer);
   const { item, epoch, seq } = answer;
   const type = verdict === "current" ? "accepted" : "stale";
   if (pilot.session !== null) {
     effect(turn, { type: "toPilot", session: pilot.session, message: { type, item, epoch, seq } });
   }
-  if (verdict === "current") take(turn, task, answer);
+  if (verdict === "current" && task !== undefined) take(turn, task, answer);
 }
 
 function judge(

@@ -36,6 +36,8 @@ export interface DeploymentOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Certificate of a server that listens beyond loopback; it signs itself. */
   readonly certificate?: Certificate;
+  /** Port of the server; any free one when it is not given. */
+  readonly port?: number;
 }
 
 export class Deployment {
@@ -50,6 +52,7 @@ export class Deployment {
     if (!existsSync(PROGRAM)) throw new Error("dist/ is missing: npm run build");
     this.options = options;
     this.data = join(options.directory, "data");
+    this.port = options.port ?? 0;
   }
 
   async start(): Promise<void> {

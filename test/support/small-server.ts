@@ -7,6 +7,7 @@ import { API_ROOT } from "../../protocol/rest.ts";
 import { createLeaseTokens, type LeaseTokens } from "../../server/auth/lease-tokens.ts";
 import { createSessionTokens, type SessionTokens } from "../../server/auth/session-tokens.ts";
 import { drawToken, sha256Hex } from "../../server/auth/tokens.ts";
+import { backupStream } from "../../server/backup/backup-stream.ts";
 import { createBatcher } from "../../server/batch.ts";
 import { createMemoryBlobs } from "../../server/blobs/memory-blobs.ts";
 import type { Blobs } from "../../server/blobs/blobs.ts";
@@ -21,6 +22,7 @@ import { createMemoryJournal } from "../../server/journal/memory-journal.ts";
 import { createLive } from "../../server/live.ts";
 import type { Logs } from "../../server/logs.ts";
 import { createRestServer } from "../../server/rest/server.ts";
+import { systemDisk } from "../../server/system-disk.ts";
 
 export interface SmallServer {
   readonly origin: string;
@@ -101,8 +103,12 @@ export async function startSmallServer(): Promise<SmallServer> {
       eventLoopLagMsP99: 0,
       freeBytes: 1e12,
     });
+  const wallMs = (): number => clock.wallMs();
+  const backup = (seq: number) =>
+    backupStream({ journal, blobs, disk: systemDisk, dataDirectory: "/nowhere", wallMs, seq });
+  const stores = { blobs, logs, journal, backup };
   const rest = createRestServer(
-    { engine, blobs, logs, journal, sessions, sessionTokens, leaseTokens, clock, log, gauges },
+    { engine, ...stores, sessions, sessionTokens, leaseTokens, clock, log, gauges },
     { tls: null, behindProxy: [] },
   );
   listenForPeers({ server: rest.server, sessions, sessionTokens, engine, log });
