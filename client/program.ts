@@ -121,23 +121,25 @@ function buildParser(spec: ProgramSpec, write: Write, found: Found): Parser {
 }
 
 function configured(parser: Parser, write: Write): Parser {
-  return parser
-    .exitOverride()
-    // A command may have others below it, such as `server backup`: options after the last word belong to that one.
-    .enablePositionalOptions()
-    .helpCommand(false)
-    .helpOption("-h, --help", "print this help")
-    .showSuggestionAfterError(false)
-    .configureOutput({
-      writeOut: write,
-      writeErr: () => undefined,
-      getOutHelpWidth: () => HELP_COLUMNS,
-    })
-    .configureHelp({
-      helpWidth: HELP_COLUMNS,
-      showGlobalOptions: false,
-      optionDescription: describedOption,
-    });
+  return (
+    parser
+      .exitOverride()
+      // A command may have others below it, such as `server backup`: options after the last word belong to that one.
+      .enablePositionalOptions()
+      .helpCommand(false)
+      .helpOption("-h, --help", "print this help")
+      .showSuggestionAfterError(false)
+      .configureOutput({
+        writeOut: write,
+        writeErr: () => undefined,
+        getOutHelpWidth: () => HELP_COLUMNS,
+      })
+      .configureHelp({
+        helpWidth: HELP_COLUMNS,
+        showGlobalOptions: false,
+        optionDescription: describedOption,
+      })
+  );
 }
 
 function toOption(spec: OptionSpec): Option {
