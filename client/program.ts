@@ -121,19 +121,21 @@ function buildParser(spec: ProgramSpec, write: Write, found: Found): Parser {
 }
 
 function configured(parser: Parser, write: Write): Parser {
-  return parser
-    .exitOverride()
-    // A command may have others below it, such as `server backup`: options after the last word belong to that one.
-    .enablePositionalOptions()
-    .helpCommand(false)
-    .helpOption("-h, --help", "print this help")
-    .showSuggestionAfterError(false)
-    .configureOutput({
-      writeOut: write,
-      writeErr: () => undefined,
-      getOutHelpWidth: () => HELP_COLUMNS,
-    })
-    .configureHelp({ helpWidth: HELP_COLUMNS, showGlobalOptions: false });
+  return (
+    parser
+      .exitOverride()
+      // A command may have others below it, such as `server backup`: options after the last word belong to that one.
+      .enablePositionalOptions()
+      .helpCommand(false)
+      .helpOption("-h, --help", "print this help")
+      .showSuggestionAfterError(false)
+      .configureOutput({
+        writeOut: write,
+        writeErr: () => undefined,
+        getOutHelpWidth: () => HELP_COLUMNS,
+      })
+      .configureHelp({ helpWidth: HELP_COLUMNS, showGlobalOptions: false })
+  );
 }
 
 function toOption(spec: OptionSpec): Option {
