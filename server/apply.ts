@@ -21,6 +21,7 @@ export function apply(core: Core, event: HyperpilotEvent): void {
     case "leaseEnded":
     case "attemptEnded":
     case "checkpointStored":
+    case "checkpointDropped":
     case "pointFinal":
     case "jobStarted":
     case "jobEnded":

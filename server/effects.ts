@@ -4,6 +4,7 @@ import { HyperpilotError, errorText } from "../protocol/errors.ts";
 import { combinationsOf, parseSearchSpace } from "../protocol/search-space.ts";
 import { isBuiltin } from "../protocol/task.ts";
 import type { Logger } from "../common/log.ts";
+import type { KeptBlobs } from "./blobs/kept-blobs.ts";
 import type { Core, Task } from "./core.ts";
 import type { Engine, Peers } from "./engine.ts";
 import type { Effect } from "./inbox.ts";
@@ -16,6 +17,7 @@ export interface EffectDeps {
   readonly peers: Peers;
   readonly asker: Asker;
   readonly log: Logger;
+  readonly blobs: Pick<KeptBlobs, "settle">;
   readonly appendLog: (taskId: number, pointId: string, epoch: string, text: string) => void;
   readonly drawSecrets: (session: string, queue: string, count: number) => void;
   /** Set once the engine exists: answers of steering go back through it. */
@@ -45,6 +47,8 @@ export function createExecutor(deps: EffectDeps): (effect: Outward) => void {
           who: effect.who,
           detail: effect.detail,
         });
+      case "blobs":
+        return deps.blobs.settle(effect.referred, effect.unreferenced);
       default:
         return assertNever(effect);
     }

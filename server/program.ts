@@ -14,6 +14,7 @@ import { createSessionTokens } from "./auth/session-tokens.ts";
 import { sha256Hex } from "./auth/tokens.ts";
 import { createBatcher } from "./batch.ts";
 import { openDiskBlobs } from "./blobs/disk-blobs.ts";
+import { createKeptBlobs, startSweeping } from "./blobs/kept-blobs.ts";
 import { createAddressCheck, isLoopback, type ServerConfig } from "./config.ts";
 import { openDataDirectory, openServerKey } from "./data-directory.ts";
 import { createExecutor } from "./effects.ts";
@@ -120,7 +121,14 @@ async function openMiddle(
   closers.push(() => journal.close());
   const { core, term } = await restore(journal);
   log.info("restored", { seq: core.seq, tasks: core.tasks.size, term });
-  const blobs = await openDiskBlobs(join(config.data, "blobs"));
+  const blobs = createKeptBlobs({
+    blobs: await openDiskBlobs(join(config.data, "blobs")),
+    referencesTo: (sha256) => core.blobs.get(sha256) ?? 0,
+    clock,
+    log,
+  });
+  const sweeping = startSweeping({ blobs, clock, log });
+  closers.push(() => sweeping.stop());
   const logs = createLogs(join(config.data, "evaluation-logs"));
   const leaseTokens = createLeaseTokens(key);
   const asker = createAsker();
@@ -148,6 +156,7 @@ async function openMiddle(
     peers: sessions,
     asker,
     log,
+    blobs,
     appendLog,
     drawSecrets,
     engine: () => engine,

@@ -20,6 +20,8 @@ export async function restore(journal: Journal): Promise<Restored> {
     for (const event of batch.events) {
       try {
         apply(core, event);
+        // What was dropped then is gone, or is found by the sweep.
+        core.unreferenced.clear();
       } catch (error) {
         throw broken(core.seq, errorText(error), error);
       }

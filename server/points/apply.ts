@@ -12,6 +12,13 @@ import {
   type Task,
 } from "../core.ts";
 import type { EventOf } from "../events.ts";
+import {
+  beginLease,
+  dropCheckpoint,
+  endAttemptFiles,
+  endPointFiles,
+  storeCheckpoint,
+} from "./files.ts";
 import { dropRunLease, runKey, taskOf } from "../tasks/apply.ts";
 
 type PointEvent = EventOf<
@@ -20,6 +27,7 @@ type PointEvent = EventOf<
   | "leaseEnded"
   | "attemptEnded"
   | "checkpointStored"
+  | "checkpointDropped"
   | "pointFinal"
   | "jobStarted"
   | "jobEnded"
@@ -48,7 +56,12 @@ export function applyPointEvent(core: Core, event: PointEvent): void {
     case "pointFinal":
       return finish(core, task, event);
     case "checkpointStored":
-      return;
+      return storeCheckpoint(core, pointOf(task, event.pointId), event);
+    case "checkpointDropped": {
+      const point = pointOf(task, event.pointId);
+      point.historySeq = core.seq;
+      return dropCheckpoint(core, point, event.sha256);
+    }
     default:
       return assertNever(event);
   }
@@ -105,6 +118,7 @@ function generate(task: Task, event: EventOf<"pointGenerated">): void {
     interruptionsInRow: 0,
     loss: null,
     historySeq: 0,
+    files: null,
     retried: false,
   };
   task.points.set(point.id, point);
@@ -123,6 +137,7 @@ function grant(core: Core, task: Task, event: EventOf<"leaseGranted">): void {
   job.points += 1;
   point.epoch = event.epoch;
   point.lastSeq = 0;
+  beginLease(point);
   point.jobId = event.jobId;
   point.node = job.node;
   point.lease = { pilotId: event.pilotId, slot: event.slot, jobId: event.jobId };
@@ -193,6 +208,7 @@ function endAttempt(core: Core, task: Task, event: EventOf<"attemptEnded">): voi
   point.historySeq = core.seq;
   point.attempts = event.attempt;
   point.interruptionsInRow = 0;
+  endAttemptFiles(core, point, event);
   chargeJob(task, point.jobId);
   const queue = task.jobs.get(point.jobId)?.queue;
   const health = queue === undefined ? undefined : core.nodes.get(nodeKey(queue, event.node));
@@ -244,6 +260,7 @@ function finish(core: Core, task: Task, event: EventOf<"pointFinal">): void {
   const point = pointOf(task, event.pointId);
   if (dropLease(core, task, point) !== null) point.epoch = [core.incarnation, point.epoch[1] + 1];
   moveTo(task, point, event.state);
+  endPointFiles(core, task, point);
   if (event.state === "cancelled" || event.state === "notEvaluated") return;
   task.newsForSteering = true;
   if (event.state !== "done" || event.loss === null) return;

@@ -158,6 +158,7 @@ function grantNext(turn: Turn, task: Task, job: Job, pilot: LivePilot): void {
 
 function grantedItem(turn: Turn, task: Task, point: Point, slot: LiveSlot): GrantedItem {
   const item = { type: "evaluation", taskId: task.id, pointId: point.id } as const;
+  const checkpoints = point.files?.checkpoints ?? [];
   return {
     item,
     epoch: point.epoch,
@@ -166,6 +167,7 @@ function grantedItem(turn: Turn, task: Task, point: Point, slot: LiveSlot): Gran
     pointText: point.text,
     seed: seedOf(turn, `${task.spec.seed}:${point.id}`),
     token: turn.ports.leaseToken(item, point.epoch),
+    ...(checkpoints.length === 0 ? {} : { checkpoints: [...checkpoints] }),
   };
 }
 

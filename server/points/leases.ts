@@ -12,6 +12,7 @@ export interface LeaseEnd {
   readonly infrastructure: boolean;
   readonly seq: number | null;
   readonly detail: string;
+  readonly warnings?: readonly string[];
   readonly jobEnd: JobEndReason;
 }
 
@@ -29,6 +30,7 @@ export function endLease(turn: Turn, task: Task, point: Point, end: LeaseEnd): v
     seq: end.seq,
     node: point.node,
     detail: end.detail,
+    ...(end.warnings === undefined || end.warnings.length === 0 ? {} : { warnings: end.warnings }),
     previousSeq: point.historySeq,
   });
   endJob(turn, task, point.jobId, end.jobEnd);

@@ -14,6 +14,8 @@ import { endLease } from "./leases.ts";
 import { takeRequest } from "./requests.ts";
 
 type Result = FromPilotOf<"result">;
+/** What a pilot writes under a lease on a point. */
+type LeaseWrite = Result | FromPilotOf<"checkpoint">;
 
 /** Applies one result, answers it, and lets the slot go on. */
 export function onResult(turn: Turn, pilot: LivePilot, result: Result): void {
@@ -24,12 +26,13 @@ export function onResult(turn: Turn, pilot: LivePilot, result: Result): void {
   goOn(turn, pilot, result, verdict.type === "stale" ? null : verdict);
 }
 
-type Verdict =
+export type Verdict =
   | { readonly type: "stale" }
   | { readonly type: "repeated"; readonly task: Task; readonly point: Point }
   | { readonly type: "current"; readonly task: Task; readonly point: Point };
 
-function judge(turn: Turn, pilot: LivePilot, result: Result): Verdict | "violation" {
+/** Whether a write is the present lease's, and new. */
+export function judge(turn: Turn, pilot: LivePilot, result: LeaseWrite): Verdict | "violation" {
   if (result.item.type !== "evaluation") return "violation";
   const task = turn.core.tasks.get(result.item.taskId);
   const point = task?.points.get(result.item.pointId);
@@ -43,8 +46,8 @@ function judge(turn: Turn, pilot: LivePilot, result: Result): Verdict | "violati
   return { type: "current", task, point };
 }
 
-function closeForViolation(turn: Turn, pilot: LivePilot, result: Result): void {
-  const detail = `result for ${JSON.stringify(result.item)} at epoch ${result.epoch.join(".")} that was never granted to it`;
+export function closeForViolation(turn: Turn, pilot: LivePilot, result: LeaseWrite): void {
+  const detail = `${result.type} for ${JSON.stringify(result.item)} at epoch ${result.epoch.join(".")} that was never granted to it`;
   effect(turn, { type: "audit", what: "protocolViolation", who: pilot.id, detail });
   if (pilot.session === null) return;
   effect(turn, {
@@ -60,7 +63,12 @@ function closeForViolation(turn: Turn, pilot: LivePilot, result: Result): void {
   });
 }
 
-function answer(turn: Turn, pilot: LivePilot, result: Result, type: "accepted" | "stale"): void {
+export function answer(
+  turn: Turn,
+  pilot: LivePilot,
+  result: LeaseWrite,
+  type: "accepted" | "stale",
+): void {
   if (pilot.session === null) return;
   const message = { type, item: result.item, epoch: result.epoch, seq: result.seq };
   effect(turn, { type: "toPilot", session: pilot.session, message });
@@ -89,6 +97,7 @@ function record(turn: Turn, task: Task, point: Point, result: Result): void {
     node: point.node,
     outcome,
     durationSeconds: result.durationSeconds,
+    ...leftBy(result),
     previousSeq: point.historySeq,
   });
   if (outcome.type === "loss") return finalize(turn, task, point, outcome.loss);
@@ -110,6 +119,16 @@ function record(turn: Turn, task: Task, point: Point, result: Result): void {
   }
 }
 
+/** What the event says of files only where there is something to say. */
+function leftBy({ metadata, metrics, restored, warnings = [] }: Result) {
+  return {
+    ...(metadata === undefined ? {} : { metadata }),
+    ...(metrics === undefined ? {} : { metrics }),
+    ...(restored === undefined ? {} : { restored }),
+    ...(warnings.length === 0 ? {} : { warnings }),
+  };
+}
+
 function recordInterruption(turn: Turn, task: Task, point: Point, result: Result): void {
   const { outcome } = result;
   if (outcome.type !== "interrupted") return;
@@ -121,6 +140,7 @@ function recordInterruption(turn: Turn, task: Task, point: Point, result: Result
     infrastructure: !evicted,
     seq: result.seq,
     detail: `${outcome.reason}: ${outcome.message}`,
+    warnings: result.warnings ?? [],
     jobEnd: "interrupted",
   });
 }

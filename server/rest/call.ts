@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { HyperpilotError, type ErrorCode } from "../../protocol/errors.ts";
-import { ROUTES, type Route, type RouteName } from "../../protocol/routes.ts";
+import { LEASE_FILE_KINDS, ROUTES, type Route, type RouteName } from "../../protocol/routes.ts";
 import type { Caller, UserCaller } from "../auth/access.ts";
 import { refusedInput, type RefusedPart } from "./refused-input.ts";
 
@@ -10,6 +10,7 @@ import { refusedInput, type RefusedPart } from "./refused-input.ts";
 const PARAMETERS = {
   taskId: z.coerce.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER),
   pointId: z.string().regex(/^\d{1,16}$/),
+  kind: z.enum(LEASE_FILE_KINDS),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   name: z.string().min(1).max(63),
   id: z.string().min(1).max(64),

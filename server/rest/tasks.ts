@@ -5,6 +5,7 @@ import type { Limits } from "../../protocol/task.ts";
 import { authorize } from "../auth/access.ts";
 import { explain } from "../tasks/why.ts";
 import { taskDetail, taskPage } from "../views/tasks.ts";
+import { taskWarnings } from "../views/warnings.ts";
 import type { Call, Handlers } from "./call.ts";
 import { visibleTask, type RestDeps } from "./context.ts";
 
@@ -30,7 +31,11 @@ export function taskHandlers(deps: RestDeps): Pick<Handlers, TaskRoutes> {
       return engine.read((core) => taskPage(core, caller.principal, { ...query, all }));
     },
     showTask: ({ caller, params }) =>
-      engine.read((core) => taskDetail(visibleTask(core, caller.principal, params.taskId))),
+      engine.read((core, live) => {
+        const task = visibleTask(core, caller.principal, params.taskId);
+        const detail = taskDetail(task);
+        return { ...detail, warnings: [...detail.warnings, ...taskWarnings(core, live, task)] };
+      }),
     why: ({ caller, params }) =>
       engine.read((core, live) =>
         explain(core, live, visibleTask(core, caller.principal, params.taskId)),

@@ -4,6 +4,7 @@ import { isEnded, TASK_TRANSITIONS, type PointState } from "../../protocol/state
 import { effectiveLimits, isBuiltin } from "../../protocol/task.ts";
 import type { Core, Task } from "../core.ts";
 import type { EventOf } from "../events.ts";
+import { refer } from "../points/files.ts";
 import { ReadyQueue } from "../points/ready-queue.ts";
 
 type TaskEvent = EventOf<
@@ -74,6 +75,7 @@ function defineTask(core: Core, event: EventOf<"taskDefined">): void {
   const { spec } = event;
   core.nextTaskId = Math.max(core.nextTaskId, event.taskId + 1);
   core.tasksByUuid.set(`${event.owner}/${spec.clientTaskUuid}`, event.taskId);
+  if (spec.sandboxSha256 !== null) refer(core, spec.sandboxSha256);
   core.tasks.set(event.taskId, {
     id: event.taskId,
     owner: event.owner,

@@ -10,6 +10,7 @@ import { drawToken, sha256Hex } from "../../server/auth/tokens.ts";
 import { createBatcher } from "../../server/batch.ts";
 import { createMemoryBlobs } from "../../server/blobs/memory-blobs.ts";
 import type { Blobs } from "../../server/blobs/blobs.ts";
+import { createKeptBlobs } from "../../server/blobs/kept-blobs.ts";
 import { createCore, type Core } from "../../server/core.ts";
 import { createEngine, type RunningEngine } from "../../server/engine-loop.ts";
 import type { Role } from "../../server/events.ts";
@@ -71,6 +72,7 @@ export async function startSmallServer(): Promise<SmallServer> {
     if (effect.type === "toPilot") sessions.toPilot(effect.session, [effect.message]);
     if (effect.type === "toHarvester") sessions.toHarvester(effect.session, [effect.message]);
     if (effect.type === "close") sessions.close(effect.session, effect.code, effect.reason);
+    if (effect.type === "blobs") blobs.settle(effect.referred, effect.unreferenced);
     if (effect.type === "drawSecrets") drawSecrets(effect.session, effect.queue, effect.count);
     if (effect.type === "ask") {
       const wanted = core.tasks.get(effect.taskId)?.run?.wanted ?? 0;
@@ -87,7 +89,12 @@ export async function startSmallServer(): Promise<SmallServer> {
     read: (taskId, pointId) => Promise.resolve(output.get(`${taskId}/${pointId}`) ?? ""),
     removeTask: () => Promise.resolve(),
   };
-  const blobs = createMemoryBlobs();
+  const blobs = createKeptBlobs({
+    blobs: createMemoryBlobs(),
+    referencesTo: (sha256) => core.blobs.get(sha256) ?? 0,
+    clock,
+    log,
+  });
   const gauges = () =>
     Promise.resolve({
       version: "test",
