@@ -4,31 +4,28 @@
  */
 import { assertNever } from "../protocol/assert-never.ts";
 import type { Epoch, Item } from "../protocol/ids.ts";
-import { PILOT, WIRE } from "../protocol/limits.ts";
+import { PILOT } from "../protocol/limits.ts";
 import type {
+  BlobRef,
   FromPilot,
   FromPilotOf,
   HeldLease,
-  Outcome,
   ToPilot,
   ToPilotOf,
 } from "../protocol/pilot-messages.ts";
-import type { TaskSpecification } from "../protocol/task.ts";
-import { OUR_RANGE } from "../protocol/version.ts";
+import { beatOf, helloOf } from "./agent-messages.ts";
 import type { Agent, AgentAction, AgentInput, AgentOptions, ExitReason } from "./agent-port.ts";
+import {
+  type Running,
+  type Slot,
+  type Stopping,
+  cutShort,
+  freeSlot,
+  runningOn,
+} from "./agent-slot.ts";
+import { BeatTimer } from "./beat-timer.ts";
+import { KnownTasks } from "./known-tasks.ts";
 import { type Answerable, Outbox, isSameLease } from "./outbox.ts";
-
-interface Slot {
-  readonly index: number;
-  requestNo: number;
-  running: HeldLease | null;
-  /** Set when the payload was stopped: what its end means. */
-  stopping: Stopping | null;
-  /** The slot could use nothing of a grant: it asks again with the next beat, not in a circle. */
-  asksWithBeat: boolean;
-}
-
-type Stopping = "discard" | "eviction" | "drain" | "timeout";
 
 export function createAgent(options: AgentOptions, nowMs: number): Agent {
   return new PilotAgent(options, nowMs);
@@ -37,15 +34,14 @@ export function createAgent(options: AgentOptions, nowMs: number): Agent {
 class PilotAgent implements Agent {
   readonly #options: AgentOptions;
   readonly #slots: Slot[];
-  readonly #specs = new Map<number, TaskSpecification>();
+  readonly #tasks = new KnownTasks();
   readonly #outbox: Outbox;
+  readonly #beats: BeatTimer;
   readonly #startedMs: number;
   #actions: AgentAction[] = [];
   #welcomed = false;
   #connected = false;
   #grantSeen = 0;
-  #beatMs: number = WIRE.beatIntervalMs;
-  #nextBeatMs: number;
   #idleSinceMs: number;
   #idleSeconds: number;
   #leaving: { reason: ExitReason; detail: string } | null = null;
@@ -57,19 +53,16 @@ class PilotAgent implements Agent {
     this.#idleSeconds = options.idleSeconds;
     this.#startedMs = nowMs;
     this.#idleSinceMs = nowMs;
-    this.#nextBeatMs = nowMs + this.#beatMs;
-    this.#slots = options.slots.map((_, index) => ({
-      index,
-      requestNo: 0,
-      running: null,
-      stopping: null,
-      asksWithBeat: false,
-    }));
+    this.#beats = new BeatTimer(options.random, nowMs);
+    this.#slots = options.slots.map((_, index) => freeSlot(index));
   }
 
   held(): readonly HeldLease[] {
-    const running = this.#slots.flatMap((slot) => (slot.running === null ? [] : [slot.running]));
-    return [...running, ...this.#outbox.held()];
+    return [...this.#running().map(({ lease }) => lease), ...this.#outbox.held()];
+  }
+
+  #running(): readonly Running[] {
+    return this.#slots.flatMap(({ running }) => (running === null ? [] : [running]));
   }
 
   handle(input: AgentInput, nowMs: number): AgentAction[] {
@@ -92,6 +85,10 @@ class PilotAgent implements Agent {
         return this.#onPayloadEnded(input, nowMs);
       case "runEnded":
         return this.#onRunEnded(input, nowMs);
+      case "checkpointSaved":
+        return this.#onCheckpointSaved(input.lease, input.checkpoint);
+      case "warned":
+        return this.#onWarned(input.lease, input.text);
       case "stopRequested":
         return this.#leave("stopped", input.reason, input.walltimeOver ? "timeout" : "eviction");
       case "tick":
@@ -106,24 +103,9 @@ class PilotAgent implements Agent {
   }
 
   #onConnected(nowMs: number): void {
-    const { instance, capacity, slots } = this.#options;
     this.#connected = true;
     this.#grantSeen = 0;
-    const leases = [...this.held()];
-    const { walltimeLeftSeconds } = capacity;
-    const passedSeconds = (nowMs - this.#startedMs) / 1_000;
-    this.#send({
-      type: "hello",
-      protocol: OUR_RANGE,
-      instance,
-      capacity: {
-        ...capacity,
-        walltimeLeftSeconds:
-          walltimeLeftSeconds === null ? null : Math.max(0, walltimeLeftSeconds - passedSeconds),
-      },
-      slots: [...slots],
-      leases,
-    });
+    this.#send(helloOf(this.#options, this.held(), (nowMs - this.#startedMs) / 1_000));
   }
 
   #onMessage(message: ToPilot, nowMs: number): void {
@@ -152,13 +134,12 @@ class PilotAgent implements Agent {
   #onWelcome(welcome: ToPilotOf<"welcome">, nowMs: number): void {
     this.#welcomed = true;
     this.#idleSeconds = welcome.idleSeconds;
-    this.#beatMs = welcome.beatSeconds * 1_000;
-    this.#scheduleBeat(nowMs);
+    this.#beats.setInterval(welcome.beatSeconds * 1_000, nowMs);
     this.#idleSinceMs = nowMs;
     const asking = new Set<Slot>();
     for (const { slot: index, result } of this.#outbox.items) {
       const slot = this.#slots[index];
-      if (result.type === "runAnswer" || slot === undefined) {
+      if (result.type !== "result" || slot === undefined) {
         this.#send(result);
         continue;
       }
@@ -189,11 +170,11 @@ class PilotAgent implements Agent {
   /** A grant that repeats one, or comes for a slot that is busy, starts nothing twice. */
   #onGrant(grant: ToPilotOf<"grant">): void {
     this.#grantSeen = Math.max(this.#grantSeen, grant.grantNo);
-    for (const { taskId, spec } of grant.specs) this.#learn(taskId, spec);
+    for (const { taskId, spec } of grant.specs) this.#tasks.learn(taskId, spec);
     for (const granted of grant.items) {
       if (this.held().some((lease) => isSameLease(lease, granted.item, granted.epoch))) continue;
       const slot = this.#slots[granted.slot];
-      const spec = this.#specs.get(granted.item.taskId);
+      const spec = this.#tasks.specOf(granted.item.taskId);
       const { item, epoch } = granted;
       if (
         slot === undefined ||
@@ -209,18 +190,9 @@ class PilotAgent implements Agent {
         if (slot?.running === null) slot.asksWithBeat = true;
         continue;
       }
-      slot.running = { item, epoch, slot: slot.index };
-      slot.stopping = null;
+      slot.running = runningOn({ item, epoch, slot: slot.index });
       this.#actions.push({ type: "start", item: granted, spec });
     }
-  }
-
-  /** Keeps a specification, without the search space, which only steering reads. */
-  #learn(taskId: number, spec: TaskSpecification): void {
-    this.#specs.delete(taskId);
-    this.#specs.set(taskId, { ...spec, searchSpace: "" });
-    const [oldest] = this.#specs.keys();
-    if (this.#specs.size > PILOT.specsMax && oldest !== undefined) this.#specs.delete(oldest);
   }
 
   #onAnswer(answer: ToPilotOf<"accepted"> | ToPilotOf<"stale">): void {
@@ -230,23 +202,48 @@ class PilotAgent implements Agent {
 
   #onStop(item: Item, epoch: Epoch): void {
     this.#outbox.drop(item, epoch, null);
-    const slot = this.#slots.find(
-      (one) => one.running !== null && isSameLease(one.running, item, epoch),
-    );
-    if (slot === undefined) return this.#maybeExit();
-    slot.stopping = "discard";
-    this.#actions.push({ type: "stopPayload", slot: slot.index });
+    const running = this.#running().find(({ lease }) => isSameLease(lease, item, epoch));
+    if (running === undefined) return this.#maybeExit();
+    running.stopping = "discard";
+    this.#actions.push({ type: "stopPayload", slot: running.lease.slot, saves: false });
+  }
+
+  #runningUnder(lease: HeldLease): Running | null {
+    const running = this.#slots[lease.slot]?.running ?? null;
+    return running !== null && isSameLease(running.lease, lease.item, lease.epoch) ? running : null;
+  }
+
+  #onCheckpointSaved(lease: HeldLease, checkpoint: BlobRef): void {
+    const running = this.#runningUnder(lease);
+    if (running === null || running.stopping === "discard") return;
+    const { item, epoch, slot } = lease;
+    running.hasSaved = true;
+    running.lastSeq += 1;
+    const seq = running.lastSeq;
+    this.#deliver(slot, { type: "checkpoint", item, epoch, seq, ...checkpoint });
+  }
+
+  /** Told at once, not with the next beat: somebody may be looking. */
+  #onWarned(lease: HeldLease, text: string | null): void {
+    const running = this.#runningUnder(lease);
+    if (running === null || running.warning === text) return;
+    running.warning = text;
+    if (this.#welcomed) this.#beat();
   }
 
   #onPayloadEnded(ended: Extract<AgentInput, { type: "payloadEnded" }>, nowMs: number): void {
     const freed = this.#free(ended.lease, nowMs);
     if (freed === null) return;
-    const { slot, stopping } = freed;
+    const { slot, was } = freed;
     const { item, epoch } = ended.lease;
-    const { durationSeconds, log } = ended;
-    const outcome = ended.outcome ?? this.#outcomeOf(stopping, durationSeconds);
-    if (outcome === null || stopping === "discard") this.#request(slot);
-    else this.#report({ item, epoch, outcome, durationSeconds, log }, slot);
+    const { durationSeconds, log, left } = ended;
+    const message = this.#leaving?.detail ?? "";
+    const outcome = ended.outcome ?? cutShort(was, durationSeconds, message);
+    if (outcome === null || was.stopping === "discard") this.#request(slot);
+    else {
+      const seq = was.lastSeq + 1;
+      this.#report({ item, epoch, seq, outcome, durationSeconds, log, ...left }, slot);
+    }
     this.#maybeExit();
   }
 
@@ -254,11 +251,12 @@ class PilotAgent implements Agent {
   #onRunEnded(ended: Extract<AgentInput, { type: "runEnded" }>, nowMs: number): void {
     const freed = this.#free(ended.lease, nowMs);
     if (freed === null) return;
-    const { slot, stopping } = freed;
+    const { slot, was } = freed;
+    const { stopping } = was;
     const { item, epoch } = ended.lease;
     if (ended.answer !== null && stopping !== "discard") {
       const { points, message } = ended.answer;
-      this.#deliver(slot, {
+      this.#deliver(slot.index, {
         type: "runAnswer",
         item,
         epoch,
@@ -276,55 +274,29 @@ class PilotAgent implements Agent {
   }
 
   /** The slot whose payload has ended, free now; null when it did not run this lease. */
-  #free(lease: HeldLease, nowMs: number): { slot: Slot; stopping: Stopping | null } | null {
+  #free(lease: HeldLease, nowMs: number): { slot: Slot; was: Running } | null {
     const slot = this.#slots[lease.slot];
-    if (slot?.running == null || !isSameLease(slot.running, lease.item, lease.epoch)) return null;
-    const { stopping } = slot;
+    const was = this.#runningUnder(lease);
+    if (slot === undefined || was === null) return null;
     slot.running = null;
-    slot.stopping = null;
     this.#idleSinceMs = nowMs;
-    return { slot, stopping };
+    return { slot, was };
   }
 
   /** Keeps an answer until the server has answered it, and sends it as soon as there is a session. */
-  #deliver(slot: Slot, result: Answerable): void {
-    this.#outbox.push(slot.index, result);
+  #deliver(slot: number, result: Answerable): void {
+    this.#outbox.push(slot, result);
     if (this.#welcomed) this.#send(result);
   }
 
-  #outcomeOf(stopping: Stopping | null, durationSeconds: number): Outcome | null {
-    const message = this.#leaving?.detail ?? "";
-    switch (stopping) {
-      case null:
-      case "discard":
-        return null;
-      case "timeout":
-        return { type: "timeout", afterSeconds: durationSeconds, message };
-      case "eviction":
-      case "drain":
-        return { type: "interrupted", reason: stopping, message };
-      default:
-        return assertNever(stopping);
-    }
-  }
-
-  #report(
-    ended: Pick<FromPilotOf<"result">, "item" | "epoch" | "outcome" | "durationSeconds" | "log">,
-    slot: Slot,
-  ): void {
-    const result: FromPilotOf<"result"> = {
-      type: "result",
-      ...ended,
-      seq: 1,
-      next: this.#welcomed ? this.#nextRequest(slot) : null,
-    };
-    this.#deliver(slot, result);
+  #report(ended: Omit<FromPilotOf<"result">, "type" | "next">, slot: Slot): void {
+    const next = this.#welcomed ? this.#nextRequest(slot) : null;
+    this.#deliver(slot.index, { type: "result", ...ended, next });
   }
 
   #onTick(nowMs: number): void {
-    if (this.#welcomed && nowMs >= this.#nextBeatMs) {
-      this.#scheduleBeat(nowMs);
-      this.#send({ type: "beat", grantSeen: this.#grantSeen, leases: [...this.held()] });
+    if (this.#welcomed && this.#beats.takeDue(nowMs)) {
+      this.#beat();
       for (const slot of this.#slots)
         if (slot.asksWithBeat && slot.running === null) this.#request(slot);
     }
@@ -338,19 +310,18 @@ class PilotAgent implements Agent {
     this.#leave("idle", `no work for ${limitSeconds} s`, null);
   }
 
-  #scheduleBeat(nowMs: number): void {
-    const spread = 1 + WIRE.beatJitter * (2 * this.#options.random() - 1);
-    this.#nextBeatMs = nowMs + this.#beatMs * spread;
+  #beat(): void {
+    this.#send(beatOf(this.#grantSeen, this.held(), this.#running()));
   }
 
   /** No further items; the pilot goes when nothing runs and every result is answered. */
   #leave(reason: ExitReason, detail: string, stopAs: Stopping | null): void {
     this.#leaving ??= { reason, detail };
     if (stopAs !== null) {
-      for (const slot of this.#slots) {
-        if (slot.running === null || slot.stopping !== null) continue;
-        slot.stopping = stopAs;
-        this.#actions.push({ type: "stopPayload", slot: slot.index });
+      for (const running of this.#running()) {
+        if (running.stopping !== null) continue;
+        running.stopping = stopAs;
+        this.#actions.push({ type: "stopPayload", slot: running.lease.slot, saves: true });
       }
     }
     this.#maybeExit();

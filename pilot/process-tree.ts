@@ -51,6 +51,31 @@ function namespaceDepth(pid: string): number {
   return line.trim().split(/\s+/).length;
 }
 
+/**
+ * Of processes that are asked to end, those that should be: not one that the signal would end, as it ends a shell, above one that
+ * catches it and still has something to save, which the end of a container's first process would cut short.
+ */
+export function askableToEnd(pids: readonly number[], signal: number): readonly number[] {
+  const parents = new Map(pids.map((pid) => [pid, parentOf(pid)]));
+  const spared = new Set<number>();
+  for (const pid of pids) {
+    if (!catches(pid, signal)) continue;
+    for (let above = parents.get(pid); above !== undefined; above = parents.get(above))
+      if (parents.has(above) && !catches(above, signal)) spared.add(above);
+  }
+  return pids.filter((pid) => !spared.has(pid));
+}
+
+function parentOf(pid: number): number {
+  return Number(statFields(String(pid))[1] ?? 0);
+}
+
+/** Whether the process has a handler for the signal. */
+function catches(pid: number, signal: number): boolean {
+  const mask = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readProc(`/proc/${pid}/status`))?.[1] ?? "0";
+  return ((BigInt(`0x${mask}`) >> BigInt(signal - 1)) & 1n) === 1n;
+}
+
 /** Whether a process runs; one that has ended and is not yet reaped does not. */
 export function isRunning(pid: number): boolean {
   const state = statFields(String(pid))[0];

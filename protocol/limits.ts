@@ -158,6 +158,24 @@ export const PILOT = {
   /** Sentences about one evaluation that are kept with its attempt. */
   warningsMax: 8,
   warningBytesMax: KIB,
+  /** From the batch system's SIGTERM to its SIGKILL; and the same at the end of the walltime, as the pilot reckons it. */
+  evictionGraceMs: 30_000,
+  walltimeGraceMs: 15_000,
+  /** A payload that saves checkpoints is asked to end and left alone for a third of the grace time, at most this long. */
+  evictedPayloadMsMax: 20_000,
+  /** What an evaluation has left is uploaded no longer than this when the pilot must go. */
+  evictedUploadMs: 8_000,
+  /** Files and directories of one checkpoint, and how deep they may lie. */
+  checkpointEntriesMax: 10_000,
+  checkpointDepthMax: 32,
+  /** Checkpoints that are copied and packed at a time on one node. */
+  checkpointPacksMax: 2,
+  /** How often files are looked at where the file system tells of no changes. */
+  checkpointPollMs: 1_000,
+  /** Largest files that are named when a checkpoint is too large. */
+  checkpointFilesNamed: 5,
+  /** Longest time that one upload of a checkpoint is tried. */
+  checkpointUploadMs: 300_000,
   /** Longest time that a result waits for the upload of the evaluation's metadata and metrics. */
   artifactTimeoutMs: 120_000,
   extractedSandboxBytesMax: 100_000_000,

@@ -164,6 +164,7 @@ export type HyperpilotEvent =
       readonly seq: number | null;
       readonly node: string;
       readonly detail: string;
+      readonly restored?: string | undefined;
       readonly warnings?: readonly string[] | undefined;
       readonly previousSeq: number;
     })

@@ -5,7 +5,7 @@ import { TASK } from "../../protocol/limits.ts";
 import { isFinal } from "../../protocol/states.ts";
 import type { Point, Task } from "../core.ts";
 import { CLOSE } from "../inbox.ts";
-import type { LivePilot } from "../live.ts";
+import { setWaiting, type LivePilot } from "../live.ts";
 import { effect, emit, type Turn } from "../turn.ts";
 import { isLastAttempt } from "./apply.ts";
 import { continueJob } from "./broker.ts";
@@ -22,8 +22,15 @@ export function onResult(turn: Turn, pilot: LivePilot, result: Result): void {
   const verdict = judge(turn, pilot, result);
   if (verdict === "violation") return closeForViolation(turn, pilot, result);
   answer(turn, pilot, result, verdict.type === "stale" ? "stale" : "accepted");
+  if (result.next === null) takeNoMore(turn, pilot);
   if (verdict.type === "current") record(turn, verdict.task, verdict.point, result);
   goOn(turn, pilot, result, verdict.type === "stale" ? null : verdict);
+}
+
+/** A pilot that asks for nothing is about to leave: what its other slots were granted now would only be interrupted. */
+function takeNoMore(turn: Turn, pilot: LivePilot): void {
+  pilot.draining = true;
+  for (const slot of pilot.slots) setWaiting(turn.live, pilot, slot, false);
 }
 
 export type Verdict =
@@ -97,6 +104,8 @@ function record(turn: Turn, task: Task, point: Point, result: Result): void {
     node: point.node,
     outcome,
     durationSeconds: result.durationSeconds,
+    ...(result.metadata === undefined ? {} : { metadata: result.metadata }),
+    ...(result.metrics === undefined ? {} : { metrics: result.metrics }),
     ...leftBy(result),
     previousSeq: point.historySeq,
   });
@@ -119,11 +128,9 @@ function record(turn: Turn, task: Task, point: Point, result: Result): void {
   }
 }
 
-/** What the event says of files only where there is something to say. */
-function leftBy({ metadata, metrics, restored, warnings = [] }: Result) {
+/** What an event says besides, only where there is something to say. */
+function leftBy({ restored, warnings = [] }: Result) {
   return {
-    ...(metadata === undefined ? {} : { metadata }),
-    ...(metrics === undefined ? {} : { metrics }),
     ...(restored === undefined ? {} : { restored }),
     ...(warnings.length === 0 ? {} : { warnings }),
   };
@@ -140,7 +147,7 @@ function recordInterruption(turn: Turn, task: Task, point: Point, result: Result
     infrastructure: !evicted,
     seq: result.seq,
     detail: `${outcome.reason}: ${outcome.message}`,
-    warnings: result.warnings ?? [],
+    left: leftBy(result),
     jobEnd: "interrupted",
   });
 }

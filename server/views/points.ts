@@ -107,7 +107,7 @@ export function attemptViews(
       durationSeconds: event.type === "attemptEnded" ? event.durationSeconds : 0,
       outcome: event.type === "attemptEnded" ? event.outcome : interruptionOf(event),
       warnings: [...(event.warnings ?? [])],
-      restored: event.type === "attemptEnded" ? (event.restored ?? null) : null,
+      restored: event.restored ?? null,
     });
   }
   return views.reverse();

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { silentLogger } from "../../common/log.ts";
 import { createAgent } from "../../pilot/agent.ts";
 import type { EvaluationEnd, EvaluationRequest } from "../../pilot/payload.ts";
+import { Permits } from "../../pilot/permits.ts";
 import { type PilotProgram, createPilotProgram } from "../../pilot/program.ts";
 import type { Spawner } from "../../pilot/spawner.ts";
 import { PILOT } from "../../protocol/limits.ts";
@@ -90,8 +91,14 @@ describe("the pilot around its payloads", () => {
           return { file: "/sandbox", release: () => (released += 1) };
         },
       },
+      random: () => 0.5,
+      spool: join(directory.path, "spool"),
+      packs: new Permits(1),
+      usePolling: false,
       api: {
         getSteeringInput: () => Promise.resolve(""),
+        putLeaseFile: () => Promise.reject(new Error("not used")),
+        getCheckpoint: () => Promise.reject(new Error("not used")),
         putLog: async (_item, file) => {
           await putLog();
           uploads.push(file);
@@ -115,7 +122,17 @@ describe("the pilot around its payloads", () => {
 
   function ended(logFile: string | null, logTail = "tail"): EvaluationEnd {
     const outcome = { type: "loss", loss: 1, exitCode: 0, message: "" } as const;
-    return { outcome, durationSeconds: 1, logFile, logTail, leftover: null };
+    const artifactDirectory = join(directory.path, "artifacts");
+    const artifacts = { metadata: null, metrics: null, warnings: [] };
+    return {
+      outcome,
+      durationSeconds: 1,
+      logFile,
+      logTail,
+      artifacts,
+      artifactDirectory,
+      leftover: null,
+    };
   }
 
   function logOf(bytes: number): string {

@@ -142,6 +142,28 @@ export class Deployment {
     return schema === undefined ? (answer as T) : schema.parse(answer);
   }
 
+  /** Sends bytes to a route. */
+  async upload(path: string, bytes: Uint8Array): Promise<void> {
+    const { server, token } = this.access();
+    const response = await fetch(`${server}${API_ROOT}${path}`, {
+      method: "PUT",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/gzip" },
+      body: new Uint8Array(bytes),
+    });
+    if (!response.ok) throw new Error(await response.text());
+    await response.arrayBuffer();
+  }
+
+  /** Bytes that a route answers. */
+  async download(path: string): Promise<Uint8Array> {
+    const { server, token } = this.access();
+    const response = await fetch(`${server}${API_ROOT}${path}`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    if (!response.ok) throw new Error(await response.text());
+    return new Uint8Array(await response.arrayBuffer());
+  }
+
   async submit(
     change: Partial<TaskSpecificationInput> = {},
     limits: Partial<Limits> = {},

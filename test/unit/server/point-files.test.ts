@@ -25,6 +25,8 @@ function save(pilot: TestPilot, letter: string, seq: number): FromPilotOf<"check
   return message;
 }
 
+let requestNo = 1_000;
+
 /** Ends the evaluation after the given number of checkpoints. */
 function end(
   pilot: TestPilot,
@@ -42,11 +44,10 @@ function end(
     outcome,
     durationSeconds: 1,
     log: "",
-    next: null,
+    next: { slot: 0, requestNo: (requestNo += 1), want: 1 },
     ...more,
   };
   pilot.send(result);
-  pilot.request(0);
   return result;
 }
 
@@ -228,7 +229,6 @@ describe("checkpoints of a point", () => {
     evict(pilot);
     assert.equal(task.points.get("0")?.state, "notEvaluated");
     made.command({ type: "changeLimits", taskId: task.id, limits: { maxPoints: 2 } });
-    pilot.request(0);
     assert.equal(offered(pilot), "a");
   });
 });
