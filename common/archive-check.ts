@@ -40,8 +40,13 @@ export class EntryCheck {
     this.refusal ??= why;
   }
 
-  /** Text of an extended header. Sparse files are told there: their data is a map, and their size another one. */
+  /**
+   * Text of an extended header, or of a long name. Sparse files are told there: their data is a map, and their size another
+   * one. What readers understand differently is refused.
+   */
   meta(text: string): void {
+    if (/\0[^\0]/.test(text)) this.refuse("a name holds a zero byte");
+    if (/^\d+ size=(?!\d{1,15}$)/m.test(text)) this.refuse("a size is no number");
     if (/GNU\.sparse|SCHILY\.realsize/.test(text)) this.refuse("it holds a sparse file");
   }
 

@@ -1,7 +1,7 @@
 /** A real server and harvester as processes of the built program, on loopback, with a data directory of their own. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { z } from "zod";
@@ -111,6 +111,22 @@ export class Deployment {
 
   get serverPid(): number {
     return this.server?.pid ?? 0;
+  }
+
+  /** Pilots of this deployment that run now, all queues together. */
+  pilotPids(): number[] {
+    return readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name))
+      .filter((pid) => {
+        try {
+          const words = readFileSync(`/proc/${pid}/cmdline`, "utf8");
+          return words.includes(`${this.options.directory}/`) && words.includes("\0pilot\0");
+        } catch {
+          // It has ended in this moment.
+          return false;
+        }
+      })
+      .map(Number);
   }
 
   /** kill -9 of the server process. */

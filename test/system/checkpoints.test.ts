@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { extractArchive, packFiles } from "../../common/archive.ts";
 import type { PointDetail } from "../../protocol/rest.ts";
@@ -50,21 +50,6 @@ function training(bench: Bench, change: Partial<TaskSpecificationInput>): Promis
 
 function pointOf({ deployment }: Bench, taskId: number): Promise<PointDetail> {
   return deployment.request<PointDetail>("GET", `/tasks/${taskId}/points/0`);
-}
-
-/** Pilots of this deployment that evaluate. */
-function pilotPids({ directory }: Bench): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        const words = readFileSync(`/proc/${pid}/cmdline`, "utf8");
-        return words.includes(`${directory.path}/`) && words.includes("\0pilot\0");
-      } catch {
-        return false;
-      }
-    })
-    .map(Number);
 }
 
 /** The epoch in the newest checkpoint on the server. */
@@ -130,11 +115,11 @@ async function evictAgainAndAgain(
       },
       { timeoutMs: 60_000, state: () => bench.deployment.errors.slice(-5) },
     );
-    const pids = pilotPids(bench);
+    const pids = bench.deployment.pilotPids();
     assert.equal(pids.length, 1, `pilots: ${pids.join(" ")}`);
     saved.push(await savedEpoch(bench, taskId, number));
     process.kill(pids[0]!, signal);
-    await waitUntil("the pilot is gone", () => !pilotPids(bench).includes(pids[0]!), {
+    await waitUntil("the pilot is gone", () => !bench.deployment.pilotPids().includes(pids[0]!), {
       timeoutMs: 60_000,
     });
     await waitUntil("the server knows", async () => {

@@ -1,4 +1,5 @@
 import { EXIT } from "../../../protocol/errors.ts";
+import { formatBytes } from "../../../protocol/resources.ts";
 import type { AttemptView, PointView } from "../../../protocol/rest.ts";
 import { POINT_STATES, type PointState } from "../../../protocol/states.ts";
 import type { Run } from "../../command.ts";
@@ -83,11 +84,21 @@ export const runPoint: Run = async ({ args, context }) => {
     ["Retry of", neutralise(point.retryOf ?? "")],
     ["Attempts", `${point.attempts}, and ${point.interruptions} interruptions`],
     ["Node", neutralise(point.node ?? "")],
+    ["Metadata", point.metadata === null ? "" : formatBytes(point.metadata.sizeBytes)],
+    ["Metrics", point.metrics === null ? "" : formatBytes(point.metrics.sizeBytes)],
+    ["Checkpoints", point.checkpoints.map(({ sizeBytes }) => formatBytes(sizeBytes)).join(", ")],
+    ...point.warnings.map((text) => ["Warning", neutralise(text)] as const),
+    ...point.notices.map(({ at, text }) => ["Notice", noticeText(context, at, text)] as const),
   ]);
   if (point.history.length > 0) writeHistory(context, point.history);
   output.talk(`Next  hyperpilot task logs ${taskId} ${neutralise(point.pointId)}`);
   return EXIT.success;
 };
+
+function noticeText({ output, clock }: Context, at: string, text: string): string {
+  const when = output.stdout.isTty ? formatAgo(at, clock.wallMs()) : at;
+  return `${when}: ${neutralise(text)}`;
+}
 
 function writeHistory(context: Context, history: readonly AttemptView[]): void {
   const nowMs = context.clock.wallMs();
@@ -101,7 +112,13 @@ function writeHistory(context: Context, history: readonly AttemptView[]): void {
     },
     { title: "NODE", shrinks: true, text: (one) => one.node },
     { title: "OUTCOME", text: (one) => one.outcome.type },
-    { title: "MESSAGE", shrinks: true, text: (one) => one.outcome.message },
+    { title: "FROM", text: (one) => (one.restored === null ? "the start" : "a checkpoint") },
+    {
+      title: "MESSAGE",
+      shrinks: true,
+      text: (one) =>
+        [one.outcome.message, ...one.warnings].filter((text) => text !== "").join("; "),
+    },
   ];
   writeTable(context.output, columns, history, "No attempt has ended yet.");
 }
