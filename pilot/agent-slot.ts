@@ -1,6 +1,7 @@
 /** What the agent knows of one slot. Pure. */
 import { assertNever } from "../protocol/assert-never.ts";
 import type { HeldLease, Outcome } from "../protocol/pilot-messages.ts";
+import { isSameLease } from "./outbox.ts";
 
 /** Why a payload was stopped: what its end means. */
 export type Stopping = "discard" | "eviction" | "drain" | "timeout";
@@ -24,12 +25,44 @@ export interface Running {
   warning: string | null;
 }
 
-export function freeSlot(index: number): Slot {
-  return { index, requestNo: 0, running: null, asksWithBeat: false };
-}
+/** All slots of a pilot, with what runs on them. */
+export class SlotTable {
+  readonly all: readonly Slot[];
 
-export function runningOn(lease: HeldLease): Running {
-  return { lease, lastSeq: 0, stopping: null, hasSaved: false, warning: null };
+  constructor(count: number) {
+    this.all = Array.from({ length: count }, (_none, index) => ({
+      index,
+      requestNo: 0,
+      running: null,
+      asksWithBeat: false,
+    }));
+  }
+
+  get isBusy(): boolean {
+    return this.all.some(({ running }) => running !== null);
+  }
+
+  running(): readonly Running[] {
+    return this.all.flatMap(({ running }) => (running === null ? [] : [running]));
+  }
+
+  /** What runs under this lease; null when it is over. */
+  under({ item, epoch }: Pick<HeldLease, "item" | "epoch">): Running | null {
+    return this.running().find(({ lease }) => isSameLease(lease, item, epoch)) ?? null;
+  }
+
+  begin(slot: Slot, lease: HeldLease): void {
+    slot.running = { lease, lastSeq: 0, stopping: null, hasSaved: false, warning: null };
+  }
+
+  /** Frees the slot whose payload has ended; null when it did not run this lease. */
+  free(lease: HeldLease): { readonly slot: Slot; readonly was: Running } | null {
+    const slot = this.all[lease.slot];
+    const was = this.under(lease);
+    if (slot === undefined || was === null) return null;
+    slot.running = null;
+    return { slot, was };
+  }
 }
 
 /** How an evaluation ended that was cut short here; null: nothing is to be reported. */

@@ -15,15 +15,8 @@ import type {
 } from "../protocol/pilot-messages.ts";
 import { beatOf, helloOf } from "./agent-messages.ts";
 import type { Agent, AgentAction, AgentInput, AgentOptions, ExitReason } from "./agent-port.ts";
-import {
-  type Running,
-  type Slot,
-  type Stopping,
-  cutShort,
-  freeSlot,
-  runningOn,
-} from "./agent-slot.ts";
-import { BeatTimer } from "./beat-timer.ts";
+import { type Slot, type Stopping, SlotTable, cutShort } from "./agent-slot.ts";
+import { BeatTimer, IdleTimer } from "./agent-times.ts";
 import { KnownTasks } from "./known-tasks.ts";
 import { type Answerable, Outbox, isSameLease } from "./outbox.ts";
 
@@ -33,36 +26,30 @@ export function createAgent(options: AgentOptions, nowMs: number): Agent {
 
 class PilotAgent implements Agent {
   readonly #options: AgentOptions;
-  readonly #slots: Slot[];
+  readonly #slots: SlotTable;
   readonly #tasks = new KnownTasks();
   readonly #outbox: Outbox;
   readonly #beats: BeatTimer;
+  readonly #idle: IdleTimer;
   readonly #startedMs: number;
   #actions: AgentAction[] = [];
   #welcomed = false;
   #connected = false;
   #grantSeen = 0;
-  #idleSinceMs: number;
-  #idleSeconds: number;
   #leaving: { reason: ExitReason; detail: string } | null = null;
   #exited = false;
 
   constructor(options: AgentOptions, nowMs: number) {
     this.#options = options;
     this.#outbox = new Outbox(options.outboxItemsMax ?? PILOT.outboxItemsMax);
-    this.#idleSeconds = options.idleSeconds;
     this.#startedMs = nowMs;
-    this.#idleSinceMs = nowMs;
+    this.#idle = new IdleTimer(options.idleSeconds, nowMs);
     this.#beats = new BeatTimer(options.random, nowMs);
-    this.#slots = options.slots.map((_, index) => freeSlot(index));
+    this.#slots = new SlotTable(options.slots.length);
   }
 
   held(): readonly HeldLease[] {
-    return [...this.#running().map(({ lease }) => lease), ...this.#outbox.held()];
-  }
-
-  #running(): readonly Running[] {
-    return this.#slots.flatMap(({ running }) => (running === null ? [] : [running]));
+    return [...this.#slots.running().map(({ lease }) => lease), ...this.#outbox.held()];
   }
 
   handle(input: AgentInput, nowMs: number): AgentAction[] {
@@ -133,12 +120,12 @@ class PilotAgent implements Agent {
   /** The session stands: results that were not answered go again, free slots ask for work. */
   #onWelcome(welcome: ToPilotOf<"welcome">, nowMs: number): void {
     this.#welcomed = true;
-    this.#idleSeconds = welcome.idleSeconds;
+    this.#idle.limitSeconds = welcome.idleSeconds;
     this.#beats.setInterval(welcome.beatSeconds * 1_000, nowMs);
-    this.#idleSinceMs = nowMs;
+    this.#idle.restart(nowMs);
     const asking = new Set<Slot>();
     for (const { slot: index, result } of this.#outbox.items) {
-      const slot = this.#slots[index];
+      const slot = this.#slots.all[index];
       if (result.type !== "result" || slot === undefined) {
         this.#send(result);
         continue;
@@ -148,7 +135,7 @@ class PilotAgent implements Agent {
       asking.add(slot);
       this.#send({ ...result, next });
     }
-    for (const slot of this.#slots)
+    for (const slot of this.#slots.all)
       if (slot.running === null && !asking.has(slot)) this.#request(slot);
     this.#maybeExit();
   }
@@ -173,25 +160,18 @@ class PilotAgent implements Agent {
     for (const { taskId, spec } of grant.specs) this.#tasks.learn(taskId, spec);
     for (const granted of grant.items) {
       if (this.held().some((lease) => isSameLease(lease, granted.item, granted.epoch))) continue;
-      const slot = this.#slots[granted.slot];
+      const slot = this.#slots.all[granted.slot];
       const spec = this.#tasks.specOf(granted.item.taskId);
       const { item, epoch } = granted;
-      if (
-        slot === undefined ||
-        slot.running !== null ||
-        spec === undefined ||
-        this.#leaving !== null
-      ) {
-        const reason =
-          spec === undefined
-            ? "the task's specification did not come with it"
-            : "the slot is not free";
-        this.#send({ type: "release", item, epoch, reason: this.#leaving?.detail ?? reason });
-        if (slot?.running === null) slot.asksWithBeat = true;
+      if (slot?.running === null && spec !== undefined && this.#leaving === null) {
+        this.#slots.begin(slot, { item, epoch, slot: slot.index });
+        this.#actions.push({ type: "start", item: granted, spec });
         continue;
       }
-      slot.running = runningOn({ item, epoch, slot: slot.index });
-      this.#actions.push({ type: "start", item: granted, spec });
+      const busy = "the slot is not free";
+      const reason = spec === undefined ? "the task's specification did not come with it" : busy;
+      this.#send({ type: "release", item, epoch, reason: this.#leaving?.detail ?? reason });
+      if (slot?.running === null) slot.asksWithBeat = true;
     }
   }
 
@@ -202,19 +182,14 @@ class PilotAgent implements Agent {
 
   #onStop(item: Item, epoch: Epoch): void {
     this.#outbox.drop(item, epoch, null);
-    const running = this.#running().find(({ lease }) => isSameLease(lease, item, epoch));
-    if (running === undefined) return this.#maybeExit();
+    const running = this.#slots.under({ item, epoch });
+    if (running === null) return this.#maybeExit();
     running.stopping = "discard";
     this.#actions.push({ type: "stopPayload", slot: running.lease.slot, saves: false });
   }
 
-  #runningUnder(lease: HeldLease): Running | null {
-    const running = this.#slots[lease.slot]?.running ?? null;
-    return running !== null && isSameLease(running.lease, lease.item, lease.epoch) ? running : null;
-  }
-
   #onCheckpointSaved(lease: HeldLease, checkpoint: BlobRef): void {
-    const running = this.#runningUnder(lease);
+    const running = this.#slots.under(lease);
     if (running === null || running.stopping === "discard") return;
     const { item, epoch, slot } = lease;
     running.hasSaved = true;
@@ -225,15 +200,16 @@ class PilotAgent implements Agent {
 
   /** Told at once, not with the next beat: somebody may be looking. */
   #onWarned(lease: HeldLease, text: string | null): void {
-    const running = this.#runningUnder(lease);
+    const running = this.#slots.under(lease);
     if (running === null || running.warning === text) return;
     running.warning = text;
     if (this.#welcomed) this.#beat();
   }
 
   #onPayloadEnded(ended: Extract<AgentInput, { type: "payloadEnded" }>, nowMs: number): void {
-    const freed = this.#free(ended.lease, nowMs);
+    const freed = this.#slots.free(ended.lease);
     if (freed === null) return;
+    this.#idle.restart(nowMs);
     const { slot, was } = freed;
     const { item, epoch } = ended.lease;
     const { durationSeconds, log, left } = ended;
@@ -249,8 +225,9 @@ class PilotAgent implements Agent {
 
   /** A run that was stopped by the server is over; one that was cut short here is given back, which uses none of its tries. */
   #onRunEnded(ended: Extract<AgentInput, { type: "runEnded" }>, nowMs: number): void {
-    const freed = this.#free(ended.lease, nowMs);
+    const freed = this.#slots.free(ended.lease);
     if (freed === null) return;
+    this.#idle.restart(nowMs);
     const { slot, was } = freed;
     const { stopping } = was;
     const { item, epoch } = ended.lease;
@@ -273,16 +250,6 @@ class PilotAgent implements Agent {
     this.#maybeExit();
   }
 
-  /** The slot whose payload has ended, free now; null when it did not run this lease. */
-  #free(lease: HeldLease, nowMs: number): { slot: Slot; was: Running } | null {
-    const slot = this.#slots[lease.slot];
-    const was = this.#runningUnder(lease);
-    if (slot === undefined || was === null) return null;
-    slot.running = null;
-    this.#idleSinceMs = nowMs;
-    return { slot, was };
-  }
-
   /** Keeps an answer until the server has answered it, and sends it as soon as there is a session. */
   #deliver(slot: number, result: Answerable): void {
     this.#outbox.push(slot, result);
@@ -297,28 +264,23 @@ class PilotAgent implements Agent {
   #onTick(nowMs: number): void {
     if (this.#welcomed && this.#beats.takeDue(nowMs)) {
       this.#beat();
-      for (const slot of this.#slots)
+      for (const slot of this.#slots.all)
         if (slot.asksWithBeat && slot.running === null) this.#request(slot);
     }
-    const busy = this.#slots.some((slot) => slot.running !== null) || !this.#outbox.isEmpty;
-    if (busy) this.#idleSinceMs = nowMs;
-    // A restart of the server should not cost the pilots.
-    const limitSeconds = this.#welcomed
-      ? this.#idleSeconds
-      : Math.max(this.#idleSeconds, PILOT.idleSecondsDefault);
-    if (nowMs - this.#idleSinceMs < limitSeconds * 1_000) return;
-    this.#leave("idle", `no work for ${limitSeconds} s`, null);
+    if (this.#slots.isBusy || !this.#outbox.isEmpty) this.#idle.restart(nowMs);
+    const idleSeconds = this.#idle.over(this.#welcomed, nowMs);
+    if (idleSeconds !== null) this.#leave("idle", `no work for ${idleSeconds} s`, null);
   }
 
   #beat(): void {
-    this.#send(beatOf(this.#grantSeen, this.held(), this.#running()));
+    this.#send(beatOf(this.#grantSeen, this.held(), this.#slots.running()));
   }
 
   /** No further items; the pilot goes when nothing runs and every result is answered. */
   #leave(reason: ExitReason, detail: string, stopAs: Stopping | null): void {
     this.#leaving ??= { reason, detail };
     if (stopAs !== null) {
-      for (const running of this.#running()) {
+      for (const running of this.#slots.running()) {
         if (running.stopping !== null) continue;
         running.stopping = stopAs;
         this.#actions.push({ type: "stopPayload", slot: running.lease.slot, saves: true });
@@ -328,8 +290,7 @@ class PilotAgent implements Agent {
   }
 
   #maybeExit(): void {
-    if (this.#leaving === null || this.#slots.some((slot) => slot.running !== null)) return;
-    if (!this.#outbox.isEmpty) return;
+    if (this.#leaving === null || this.#slots.isBusy || !this.#outbox.isEmpty) return;
     this.#exit(this.#leaving.reason, this.#leaving.detail);
   }
 

@@ -22,12 +22,17 @@ export function onResult(turn: Turn, pilot: LivePilot, result: Result): void {
   const verdict = judge(turn, pilot, result);
   if (verdict === "violation") return closeForViolation(turn, pilot, result);
   answer(turn, pilot, result, verdict.type === "stale" ? "stale" : "accepted");
-  if (result.next === null) takeNoMore(turn, pilot);
+  if (result.next === null && isLeaving(result)) takeNoMore(turn, pilot);
   if (verdict.type === "current") record(turn, verdict.task, verdict.point, result);
   goOn(turn, pilot, result, verdict.type === "stale" ? null : verdict);
 }
 
-/** A pilot that asks for nothing is about to leave: what its other slots were granted now would only be interrupted. */
+function isLeaving({ outcome }: Result): boolean {
+  if (outcome.type !== "interrupted") return false;
+  return outcome.reason === "eviction" || outcome.reason === "drain";
+}
+
+/** An evicted pilot is about to go: what its other slots were granted now would only be interrupted. */
 function takeNoMore(turn: Turn, pilot: LivePilot): void {
   pilot.draining = true;
   for (const slot of pilot.slots) setWaiting(turn.live, pilot, slot, false);

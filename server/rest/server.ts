@@ -122,7 +122,7 @@ function addRoute(
     url: API_ROOT + route.path,
     // Before the body is read: nobody sends bytes into a server that would not take them.
     onRequest: async (request) => {
-      endIfSlow(request);
+      endIfSlow(request, deps.clock);
       const caller = await callerOf(deps, request);
       authorize(caller, route.access);
       callers.set(request, caller);

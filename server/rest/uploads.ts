@@ -1,6 +1,7 @@
 /** Uploads: streamed, of a length announced beforehand, checked against their checksum. */
 import { Readable } from "node:stream";
 import type { FastifyRequest } from "fastify";
+import type { Clock } from "../../common/clock.ts";
 import { HyperpilotError } from "../../protocol/errors.ts";
 import { SERVER, TASK } from "../../protocol/limits.ts";
 import { formatBytes } from "../../protocol/resources.ts";
@@ -40,14 +41,13 @@ export function receiveDeadlineMs(bytes: number): number {
 }
 
 /** Ends a request whose body comes too slowly for what it announced, so that nobody can hold connections for long. */
-export function endIfSlow(request: FastifyRequest): void {
+export function endIfSlow(request: Pick<FastifyRequest, "headers" | "raw">, clock: Clock): void {
   const announced = Number(request.headers["content-length"] ?? 0);
   const bytes = Number.isFinite(announced) ? Math.min(announced, TASK.metricsBytesMax) : 0;
-  const timer = setTimeout(() => {
+  const timer = clock.setTimer(receiveDeadlineMs(bytes), () => {
     if (!request.raw.complete) request.raw.destroy();
-  }, receiveDeadlineMs(bytes));
-  timer.unref();
-  request.raw.once("close", () => clearTimeout(timer));
+  });
+  request.raw.once("close", () => timer.cancel());
 }
 
 /** Content-Length, which the HTTP parser enforces: checked before a byte is read. */
