@@ -16,10 +16,12 @@ import { EXIT, errorText } from "../protocol/errors.ts";
 import type { BootFile } from "../protocol/harvester-messages.ts";
 import { PILOT } from "../protocol/limits.ts";
 import { createAgent } from "./agent.ts";
+import { needsPolling } from "./checkpoint.ts";
 import { makeScratch, readBootFile } from "./config.ts";
 import { watchWalltime } from "./deadline.ts";
 import { findGpus } from "./gpus.ts";
 import { createPayloadRunner } from "./payload.ts";
+import { Permits } from "./permits.ts";
 import { type Environment, hostSources, probe } from "./probe.ts";
 import { createPilotProgram } from "./program.ts";
 import { createApptainer } from "./runtime/apptainer.ts";
@@ -128,6 +130,10 @@ async function startPilot(context: Context): Promise<void> {
     runner: createPayloadRunner({ runtimes, clock, scratch, queue }),
     stage: createStage({ api, directory: join(scratch, "sandboxes"), clock, random }),
     api,
+    random,
+    spool: join(scratch, "spool"),
+    packs: new Permits(PILOT.checkpointPacksMax),
+    usePolling: needsPolling(scratch),
     onExit: (code, detail) => void shutdown.close(detail, code),
   });
   const link = connectProgram(way, session, program);

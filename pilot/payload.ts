@@ -1,21 +1,25 @@
 /** One evaluation on this node, from the granted item to its outcome. */
 import { mkdirSync, readFileSync, statfsSync } from "node:fs";
 import { join } from "node:path";
-import type { Clock } from "../common/clock.ts";
-import { HyperpilotError, errorText, systemErrorCode } from "../protocol/errors.ts";
+import { errorText, systemErrorCode } from "../protocol/errors.ts";
 import { PILOT } from "../protocol/limits.ts";
-import type { GrantedItem, InterruptionReason, Outcome } from "../protocol/pilot-messages.ts";
-import { type SlotResources, formatBytes } from "../protocol/resources.ts";
-import type { TaskSpecification } from "../protocol/task.ts";
-import { cleanMessage } from "./clean-message.ts";
+import type { Outcome } from "../protocol/pilot-messages.ts";
+import { type Artifacts, NO_ARTIFACTS, collectArtifacts } from "./artifacts.ts";
 import { type OutputFile, createOutputFile } from "./output-file.ts";
 import { payloadEnvironment } from "./payload-environment.ts";
+import type {
+  EvaluationEnd,
+  EvaluationRequest,
+  PayloadRunner,
+  PayloadRunnerOptions,
+} from "./payload-port.ts";
+import { interrupted, memoryMessage, outcomeOfError, timedOut } from "./payload-outcome.ts";
 import { type Watch, watchPayload } from "./payload-watch.ts";
 import type { PayloadExit } from "./output-json.ts";
 import { readOutput } from "./results.ts";
 import { runtimeFor } from "./runtime/ladder.ts";
 import type { Runtime } from "./runtime/runtime.ts";
-import type { SpawnEnd, Spawner } from "./spawner.ts";
+import type { SpawnEnd } from "./spawner.ts";
 import {
   type PayloadDirectories,
   fillWorkDirectory,
@@ -23,53 +27,7 @@ import {
   removeTree,
 } from "./workdir.ts";
 
-export interface PayloadRunnerOptions {
-  /** Best first; an image gets the first that can run it. */
-  readonly runtimes: readonly Runtime[];
-  readonly clock: Clock;
-  /** Private directory of this pilot process on local disk; made when missing. */
-  readonly scratch: string;
-  /** What the queue gives its payloads. */
-  readonly queue: {
-    readonly environment: Readonly<Record<string, string>>;
-    readonly readOnlyPaths: readonly string[];
-  };
-}
-
-export interface EvaluationRequest {
-  readonly item: GrantedItem;
-  readonly spec: TaskSpecification;
-  /** Verified tarball of the task's files on this node; null when the task has none. */
-  readonly sandboxFile: string | null;
-  readonly slot: SlotResources;
-  /** The slot's own spawner: one evaluation at a time. */
-  readonly spawner: Spawner;
-  /** Ends the payload at once; the outcome is then null. */
-  readonly signal: AbortSignal;
-  /** Reads what the payload has left; by default its output file as an evaluation's. */
-  readonly readOutcome?: (work: string, exit: PayloadExit) => Outcome;
-  /** Added to the payload's environment. */
-  readonly environment?: Readonly<Record<string, string>>;
-  /** Further paths inside at which the work directory is found. */
-  readonly mounts?: readonly string[];
-}
-
-export interface EvaluationEnd {
-  /** null when it was stopped from outside: nothing is to be reported. */
-  readonly outcome: Outcome | null;
-  readonly durationSeconds: number;
-  /** The output, head and tail; null when the payload was never started. The caller removes it. */
-  readonly logFile: string | null;
-  /** The end of the output, at most 16 KiB. */
-  readonly logTail: string;
-  /** What could not be removed from the node, for the pilot's log; null when all is gone. */
-  readonly leftover: string | null;
-}
-
-export interface PayloadRunner {
-  /** Never throws for what payload, task or node do wrong: that is in the outcome. */
-  run(request: EvaluationRequest): Promise<EvaluationEnd>;
-}
+export type * from "./payload-port.ts";
 
 /** A runner for all slots of a pilot. */
 export function createPayloadRunner(options: PayloadRunnerOptions): PayloadRunner {
@@ -82,6 +40,7 @@ export function createPayloadRunner(options: PayloadRunnerOptions): PayloadRunne
       const evaluation = new RunningEvaluation(options, request, {
         root: join(options.scratch, `payload-${lastNumber}`),
         log: join(logs, `${lastNumber}.log`),
+        artifacts: join(options.scratch, `artifacts-${lastNumber}`),
       });
       return evaluation.run();
     },
@@ -91,6 +50,7 @@ export function createPayloadRunner(options: PayloadRunnerOptions): PayloadRunne
 interface Paths {
   readonly root: string;
   readonly log: string;
+  readonly artifacts: string;
 }
 
 /** The request with the segment's name in its command: plain text, wherever it stands. */
@@ -107,6 +67,8 @@ class RunningEvaluation {
   readonly #request: EvaluationRequest;
   readonly #paths: Paths;
   #log: OutputFile | null = null;
+  #artifacts: Artifacts = NO_ARTIFACTS;
+  #isEvicted = false;
 
   constructor(options: PayloadRunnerOptions, request: EvaluationRequest, paths: Paths) {
     this.#options = options;
@@ -128,8 +90,10 @@ class RunningEvaluation {
     const logTail = this.#finishLog();
     const leftover = await this.#removeDirectories();
     return {
-      outcome: signal.aborted ? null : outcome,
+      outcome: signal.aborted || this.#isEvicted ? null : outcome,
       durationSeconds,
+      artifacts: this.#artifacts,
+      artifactDirectory: this.#paths.artifacts,
       logFile: this.#log?.path ?? null,
       logTail,
       leftover,
@@ -137,15 +101,20 @@ class RunningEvaluation {
   }
 
   async #evaluate(): Promise<Outcome> {
-    const { spec, item, sandboxFile, signal } = this.#request;
+    const { spec, item, sandboxFile, signal, eviction, checkpoints } = this.#request;
+    const tarball = checkpoints?.tarball ?? null;
     const directories = makePayloadDirectories(this.#paths.root);
     await fillWorkDirectory(directories.work, {
       sandboxFile,
       evaluation: spec.evaluation,
       pointText: item.pointText,
+      checkpoint: tarball === null ? null : { file: tarball, load: spec.checkpoint.load },
     });
     this.#log = createOutputFile(this.#paths.log);
-    if (signal.aborted) return interrupted("pilotStop", "stopped before the start");
+    this.#isEvicted = eviction?.aborted === true;
+    if (signal.aborted || this.#isEvicted)
+      return interrupted("pilotStop", "stopped before the start");
+    const saver = (await checkpoints?.begin(directories.work)) ?? null;
     const watch = watchPayload({
       spawner: this.#request.spawner,
       clock: this.#options.clock,
@@ -153,14 +122,28 @@ class RunningEvaluation {
       timeoutSeconds: spec.evaluation.timeoutSeconds,
       memoryBytesMax: this.#request.slot.memoryBytes,
       signal,
+      eviction,
     });
     try {
       const end = await this.#start(directories, this.#log);
       await watch.finish();
-      return this.#judge(directories, end, watch);
+      if (watch.ended?.type === "evicted") await saver?.finish();
+      const outcome = this.#judge(directories, end, watch);
+      if (outcome.type !== "interrupted") await this.#collect(directories.work, outcome);
+      return outcome;
     } finally {
       watch.stop();
+      await saver?.stop();
     }
+  }
+
+  /** Steering has a reader of its own, and leaves no artifacts. */
+  async #collect(work: string, outcome: Outcome): Promise<void> {
+    const { spec, readOutcome } = this.#request;
+    if (readOutcome !== undefined) return;
+    const isComplete = outcome.type === "loss" || outcome.type === "diverged";
+    const to = { directory: this.#paths.artifacts, isComplete };
+    this.#artifacts = await collectArtifacts(work, spec.evaluation, to);
   }
 
   #start(directories: PayloadDirectories, log: OutputFile): Promise<SpawnEnd> {
@@ -208,6 +191,9 @@ class RunningEvaluation {
     switch (ended.type) {
       case "stopped":
         return interrupted("pilotStop", "stopped");
+      case "evicted":
+        this.#isEvicted = true;
+        return interrupted("eviction", "evicted");
       case "timeout":
         return timedOut(ended.afterSeconds);
       case "memory":
@@ -272,15 +258,6 @@ class RunningEvaluation {
   }
 }
 
-function timedOut(afterSeconds: number): Outcome {
-  const message = `ended after ${afterSeconds} s, the time that the task allows one evaluation`;
-  return { type: "timeout", afterSeconds, message };
-}
-
-function memoryMessage(usedBytes: number, allowedBytes: number): string {
-  return `ended because its processes used ${formatBytes(usedBytes)} of memory and a slot of this queue has ${formatBytes(allowedBytes)}; use less, or ask for more with needs.memoryBytes`;
-}
-
 function readStatus(file: string): string {
   try {
     return readFileSync(file, "utf8");
@@ -288,38 +265,4 @@ function readStatus(file: string): string {
     if (systemErrorCode(error) === "ENOENT") return "";
     throw error;
   }
-}
-
-/** What went wrong on the way to the payload is the node's fault, unless the task asks for what no node can do. */
-function outcomeOfError(error: unknown): Outcome {
-  const text = errorText(error);
-  const systemCode = systemErrorCode(error);
-  if (error instanceof HyperpilotError) {
-    const message = [error.message, error.why, error.remedy]
-      .filter((part) => part !== undefined)
-      .join("; ");
-    switch (error.code) {
-      case "E_IMAGE":
-        return interrupted("imagePull", message);
-      case "E_PAYLOAD":
-      case "E_FILE":
-        return {
-          type: "failed",
-          code: error.code,
-          exitCode: 0,
-          signal: null,
-          message: cleanMessage(message),
-        };
-      default:
-        return interrupted("runtime", message);
-    }
-  }
-  if (systemCode === "ENOSPC" || systemCode === "EDQUOT")
-    return interrupted("diskFull", `the node's scratch directory is full: ${text}`);
-  if (systemCode === undefined) throw error;
-  return interrupted("runtime", text);
-}
-
-function interrupted(reason: InterruptionReason, message: string): Outcome {
-  return { type: "interrupted", reason, message: cleanMessage(message) };
 }

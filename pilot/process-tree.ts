@@ -47,8 +47,46 @@ export function inNestedNamespace(pids: readonly number[]): readonly number[] {
 }
 
 function namespaceDepth(pid: string): number {
+  return namespacePids(pid).length;
+}
+
+/** Numbers of a process in the PID namespaces from the pilot's own down to its own. */
+function namespacePids(pid: string): readonly string[] {
   const line = /^NSpid:(.*)$/m.exec(readProc(`/proc/${pid}/status`))?.[1] ?? "";
-  return line.trim().split(/\s+/).length;
+  return line.trim().split(/\s+/);
+}
+
+/**
+ * Of processes that are asked to end, those that should be. Not one that the signal would end, as it ends a shell, above one that
+ * catches it and still has something to save, which the end of a container's first process would cut short; and not the init of
+ * a container above others, which passes the signal on to whatever it has started.
+ */
+export function askableToEnd(pids: readonly number[], signal: number): readonly number[] {
+  const parents = new Map(pids.map((pid) => [pid, parentOf(pid)]));
+  const spared = new Set(pids.length > 1 ? pids.filter(isContainerInit) : []);
+  for (const pid of pids) {
+    if (spared.has(pid)) continue;
+    if (!catches(pid, signal)) continue;
+    for (let above = parents.get(pid); above !== undefined; above = parents.get(above))
+      if (parents.has(above) && !catches(above, signal)) spared.add(above);
+  }
+  return pids.filter((pid) => !spared.has(pid));
+}
+
+/** The first process of a PID namespace below the pilot's own. */
+function isContainerInit(pid: number): boolean {
+  const numbers = namespacePids(String(pid));
+  return numbers.length > 1 && numbers.at(-1) === "1";
+}
+
+function parentOf(pid: number): number {
+  return Number(statFields(String(pid))[1] ?? 0);
+}
+
+/** Whether the process has a handler for the signal. */
+function catches(pid: number, signal: number): boolean {
+  const mask = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readProc(`/proc/${pid}/status`))?.[1] ?? "0";
+  return ((BigInt(`0x${mask}`) >> BigInt(signal - 1)) & 1n) === 1n;
 }
 
 /** Whether a process runs; one that has ended and is not yet reaped does not. */

@@ -8,7 +8,13 @@ import type { Clock } from "../common/clock.ts";
 import { HyperpilotError } from "../protocol/errors.ts";
 import { PILOT } from "../protocol/limits.ts";
 import { type SpawnCommand, commandScript } from "./command-script.ts";
-import { descendants, inNestedNamespace, isRunning, sessionMembers } from "./process-tree.ts";
+import {
+  askableToEnd,
+  descendants,
+  inNestedNamespace,
+  isRunning,
+  sessionMembers,
+} from "./process-tree.ts";
 
 export interface SpawnEnd {
   /** As a shell sees it: 128 + n for death by signal n, and nobody can tell that from an exit with the same number. */
@@ -216,7 +222,8 @@ function readerLost(why: string): HyperpilotError {
 function signalPayload(readerPid: number): void {
   const all = descendants(readerPid);
   const inside = inNestedNamespace(all);
-  for (const pid of inside.length > 0 ? inside : all) sendSignal(pid, "SIGTERM");
+  const asked = askableToEnd(inside.length > 0 ? inside : all, constants.signals.SIGTERM);
+  for (const pid of asked) sendSignal(pid, "SIGTERM");
 }
 
 function sendSignal(pid: number, signal: NodeJS.Signals): void {

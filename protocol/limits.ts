@@ -56,6 +56,13 @@ export const SERVER = {
   logHeadBytesMax: 10 * MIB,
   logTailBytesMax: 10 * MIB,
   uploadBytesMax: 2_000 * MIB,
+  /** Slower uploads are ended: a minute, and this speed for what was announced. */
+  uploadBytesPerSecondMin: 64 * KIB,
+  /** Files of leases that are received at a time. */
+  leaseFileUploadsMax: 64,
+  /** How often blobs that nothing refers to are looked for, and how long one must have been such. */
+  blobSweepIntervalMs: 3_600_000,
+  blobUnreferencedMs: 24 * 3_600_000,
   /** Uploads of output at a time: each is held in memory. */
   logUploadsMax: 32,
   /** Streams of one search's changes that are open at a time, and the least time between two events of one. */
@@ -98,6 +105,13 @@ export const TASK = {
   sandboxBytesMax: 10_000_000,
   /** Names and globs of a task's checkpoint files. */
   checkpointNamesMax: 100,
+  /** A checkpoint has less than 100 MB: the sum of its files, and its tarball. */
+  checkpointBytesMax: 99_999_999,
+  /** Checkpoints of one point that the server keeps: the newest, and one to fall back to. */
+  checkpointsKept: 2,
+  /** Metadata of one point has less than 1 MB. */
+  metadataBytesMax: 999_999,
+  metricsBytesMax: 500_000_000,
   segmentsMax: 1_000,
   /** Search space of all segments together, as %IN repeats it. */
   segmentSpacesBytesMax: 64 * MIB,
@@ -154,6 +168,29 @@ export const PILOT = {
   stageTimeoutMs: 300_000,
   /** Task tarballs kept in the scratch directory; the oldest that is not in use goes first. */
   stagedSandboxesMax: 32,
+  /** Sentences about one evaluation that are kept with its attempt. */
+  warningsMax: 8,
+  warningBytesMax: KIB,
+  /** From the batch system's SIGTERM to its SIGKILL; and the same at the end of the walltime, as the pilot reckons it. */
+  evictionGraceMs: 30_000,
+  walltimeGraceMs: 15_000,
+  /** A payload that saves checkpoints is asked to end and left alone for a third of the grace time, at most this long. */
+  evictedPayloadMsMax: 20_000,
+  /** What an evaluation has left is uploaded no longer than this when the pilot must go. */
+  evictedUploadMs: 8_000,
+  /** Files and directories of one checkpoint, and how deep they may lie. */
+  checkpointEntriesMax: 10_000,
+  checkpointDepthMax: 32,
+  /** Checkpoints that are copied and packed at a time on one node. */
+  checkpointPacksMax: 2,
+  /** How often files are looked at where the file system tells of no changes. */
+  checkpointPollMs: 1_000,
+  /** Largest files that are named when a checkpoint is too large. */
+  checkpointFilesNamed: 5,
+  /** Longest time that one upload of a checkpoint is tried. */
+  checkpointUploadMs: 300_000,
+  /** Longest time that a result waits for the upload of the evaluation's metadata and metrics. */
+  artifactTimeoutMs: 120_000,
   extractedSandboxBytesMax: 100_000_000,
   extractedSandboxFilesMax: 10_000,
   extractedSandboxDepthMax: 32,

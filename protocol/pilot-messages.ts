@@ -13,6 +13,12 @@ const slotNumber = z
   .nonnegative()
   .max(PILOT.slotsMax - 1);
 const text = z.string().max(PILOT.messageBytesMax);
+const warning = z.string().max(PILOT.warningBytesMax);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** A file that the server keeps under its checksum. */
+export const BlobRef = z.object({ sha256, sizeBytes: counter });
+export type BlobRef = z.infer<typeof BlobRef>;
 
 export const EpochSchema = z.tuple([counter, counter]).readonly();
 
@@ -83,6 +89,11 @@ export const FromPilot = z.discriminatedUnion("type", [
     type: z.literal("beat"),
     grantSeen: counter,
     leases: z.array(HeldLease).max(PILOT.slotsMax * 2),
+    /** What users should know of running evaluations. All of it with each beat: what is missing holds no more. */
+    warnings: z
+      .array(z.object({ ...lease, text: warning }))
+      .max(PILOT.slotsMax)
+      .optional(),
   }),
   /** A slot asks for `want` items. `requestNo` grows per slot; the same number gets the same grants. */
   z.object({
@@ -105,6 +116,13 @@ export const FromPilot = z.discriminatedUnion("type", [
     next: z
       .object({ slot: slotNumber, requestNo: counter, want: z.number().int().min(1).max(16) })
       .nullable(),
+    /** What the evaluation left, uploaded under the lease before. */
+    metadata: BlobRef.optional(),
+    metrics: BlobRef.optional(),
+    /** Checkpoint that the evaluation began from. */
+    restored: sha256.optional(),
+    /** What went wrong besides, such as metadata that were too large. */
+    warnings: z.array(warning).max(PILOT.warningsMax).optional(),
   }),
   /** The answer of one execution of steering; `points` is the text of %OUT, null when the run failed. */
   z.object({
@@ -118,13 +136,8 @@ export const FromPilot = z.discriminatedUnion("type", [
     message: text,
     log: z.string().max(PILOT.inlineLogBytesMax),
   }),
-  z.object({
-    type: z.literal("checkpoint"),
-    ...lease,
-    seq: counter,
-    sha256: z.string().regex(/^[0-9a-f]{64}$/),
-    sizeBytes: counter,
-  }),
+  /** A newer state of an unfinished evaluation, uploaded under the lease before. Acknowledged as a result is. */
+  z.object({ type: z.literal("checkpoint"), ...lease, seq: counter, ...BlobRef.shape }),
   /** The pilot gives a lease back that it has not started. */
   z.object({ type: z.literal("release"), ...lease, reason: text }),
   /** The pilot ends; `reason` is for people. */
@@ -146,6 +159,8 @@ const GrantedItem = z.object({
   token: z.string().max(512),
   /** For evaluations of a segmented task: its place in the list (`model_id`), and the value of %SEGMENT_NAME. */
   segment: z.object({ id: counter, name: z.string().max(255) }).optional(),
+  /** Checkpoints to go on from, best first; the second is for the case that the first is damaged. */
+  checkpoints: z.array(BlobRef).max(TASK.checkpointsKept).optional(),
   /** For steering items: values of %NUM_POINTS and %MAX_POINTS. */
   steering: z.object({ numPoints: counter, maxPoints: counter }).optional(),
 });

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { QueueConfig } from "./queue.ts";
 import { SUBMISSION_STATES } from "./harvester-messages.ts";
-import { Outcome } from "./pilot-messages.ts";
+import { BlobRef, Outcome } from "./pilot-messages.ts";
 import { Capacity } from "./resources.ts";
 import { POINT_STATES, QUEUE_STATES, TASK_STATES } from "./states.ts";
 import { Limits, TaskSpecification } from "./task.ts";
@@ -124,6 +124,11 @@ export const PointView = z.object({
   interruptions: count,
   /** Node of the current or last lease. */
   node: z.string().nullable(),
+  /** What the last attempt left: `/files/metadata`, `/files/metrics`. */
+  metadata: BlobRef.nullable().default(null),
+  metrics: BlobRef.nullable().default(null),
+  /** Checkpoints to go on from, newest first; `/files/checkpoint` is the first. */
+  checkpoints: z.array(BlobRef).default([]),
 });
 export type PointView = z.infer<typeof PointView>;
 
@@ -135,10 +140,20 @@ export const AttemptView = z.object({
   endedAt: time,
   durationSeconds: z.number(),
   outcome: Outcome,
+  /** What went wrong besides, as sentences. */
+  warnings: z.array(z.string()).default([]),
+  /** sha256 of the checkpoint that the evaluation began from; null: it began anew. */
+  restored: z.string().nullable().default(null),
 });
 export type AttemptView = z.infer<typeof AttemptView>;
 
-export const PointDetail = PointView.extend({ history: z.array(AttemptView) });
+export const PointDetail = PointView.extend({
+  history: z.array(AttemptView),
+  /** What else happened to the point, such as a checkpoint that was damaged; oldest first. */
+  notices: z.array(z.object({ at: time, text: z.string() })).default([]),
+  /** What holds for the evaluation that runs now, such as a checkpoint that is too large to be saved. */
+  warnings: z.array(z.string()).default([]),
+});
 export type PointDetail = z.infer<typeof PointDetail>;
 
 /** Codes of `task why`; each has one sentence and a remedy. */
@@ -163,6 +178,8 @@ export const WhyAnswer = z.object({
   code: z.enum(WHY_CODES),
   sentence: z.string(),
   remedy: z.string(),
+  /** What users should know of running evaluations, such as checkpoints that are too large; some of them when there are many. */
+  warnings: z.array(z.string()).default([]),
   /** Every queue that was looked at, with what it lacks; empty `lacks`: it fits. */
   queues: z.array(
     z.object({

@@ -37,6 +37,10 @@ export interface Route {
   readonly answer?: z.ZodType;
 }
 
+/** Files that an evaluation may leave on the server, one of each kind. */
+export const LEASE_FILE_KINDS = ["checkpoint", "metadata", "metrics"] as const;
+export type LeaseFileKind = (typeof LEASE_FILE_KINDS)[number];
+
 const page = z.strictObject({
   cursor: z.string().max(64).optional(),
   limit: z.coerce.number().int().min(1).max(1_000).optional(),
@@ -124,6 +128,12 @@ export const ROUTES = {
     summary: "Output of the evaluations of a point",
     access: "user",
   },
+  pointFile: {
+    method: "GET",
+    path: "/tasks/:taskId/points/:pointId/files/:kind",
+    summary: "Metadata, metrics or the last checkpoint of a point, as its evaluation left them",
+    access: "user",
+  },
   controlTask: {
     method: "POST",
     path: "/tasks/:taskId/control",
@@ -170,6 +180,18 @@ export const ROUTES = {
     method: "PUT",
     path: "/leases/log",
     summary: "Output of an evaluation, for a lease",
+    access: "lease",
+  },
+  putLeaseFile: {
+    method: "PUT",
+    path: "/leases/files/:kind/:sha256",
+    summary: "A checkpoint, metadata or metrics of an evaluation, for a lease",
+    access: "lease",
+  },
+  leaseCheckpoint: {
+    method: "GET",
+    path: "/leases/checkpoints/:sha256",
+    summary: "A checkpoint that an evaluation goes on from, for a lease",
     access: "lease",
   },
   listQueues: {

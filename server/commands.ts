@@ -5,6 +5,7 @@ import { SERVER } from "../protocol/limits.ts";
 import type { Task } from "./core.ts";
 import type { Command, CommandOf, CommandValues, Principal } from "./inbox.ts";
 import { removePilot } from "./pilots.ts";
+import { dropStoredCheckpoint } from "./points/checkpoints.ts";
 import { changeLimits, control, retryPoints } from "./tasks/lifecycle.ts";
 import { submitTask } from "./tasks/submission.ts";
 import { emit, type Turn } from "./turn.ts";
@@ -49,6 +50,8 @@ export function carryOut(
         emit(turn, { type: "tokenChanged", change, by });
       }
       return null;
+    case "dropCheckpoint":
+      return dropStoredCheckpoint(turn, command);
     case "exchangeBootSecret":
       return exchangeBootSecret(turn, command);
     default:

@@ -40,6 +40,7 @@ const POINT: FieldForms<Point> = {
   interruptionsInRow: asIs(),
   loss: asIs(),
   historySeq: asIs(),
+  files: asIs(),
   retried: asIs(),
 };
 
@@ -197,11 +198,14 @@ const MAPS = {
   tokens: rowOf(TOKEN),
   submissions: rowOf(SUBMISSION),
   submissionOfSecret: asIs<string>(),
+  blobs: asIs<number>(),
   leasedByOwner: asIs<number>(),
 } as const;
 type MapName = keyof typeof MAPS;
 
-type Unwritten = Exclude<keyof Core, Scalar | MapName | "tasks" | "activeTasks" | "leasesByPilot">;
+/** Of the present turn alone, or told by sections of their own. */
+type Elsewhere = "unreferenced" | "tasks" | "activeTasks" | "leasesByPilot";
+type Unwritten = Exclude<keyof Core, Scalar | MapName | Elsewhere>;
 /** A field that the core gains does not compile until a section holds it. */
 const WRITTEN: [Unwritten] extends [never] ? "all" : Unwritten = "all";
 

@@ -12,6 +12,7 @@ import {
   type SubmissionId,
   type TaskId,
 } from "../protocol/ids.ts";
+import type { BlobRef } from "../protocol/pilot-messages.ts";
 import type { QueueConfig } from "../protocol/queue.ts";
 import type { PointState, TaskState } from "../protocol/states.ts";
 import type { EffectiveLimits, Limits, TaskSpecification } from "../protocol/task.ts";
@@ -22,6 +23,19 @@ export interface Lease {
   readonly pilotId: PilotId;
   readonly slot: number;
   readonly jobId: JobId;
+}
+
+/** What evaluations of a point have left; the bytes are blobs. */
+export interface PointFiles {
+  /** Newest first. */
+  checkpoints: readonly BlobRef[];
+  /** A newer checkpoint came under the present lease. */
+  savedInLease: boolean;
+  /** Attempts that failed after they had begun from a checkpoint. */
+  failedRestores: number;
+  /** Of the last attempt. */
+  metadata: BlobRef | null;
+  metrics: BlobRef | null;
 }
 
 export interface Point {
@@ -48,6 +62,7 @@ export interface Point {
   loss: number | null;
   /** Journal sequence of the newest entry of its history. */
   historySeq: number;
+  files: PointFiles | null;
   /** The point was evaluated again as another one: it is not told to the steering any more. */
   retried: boolean;
 }
@@ -232,6 +247,10 @@ export interface Core {
   /** sha256 of a boot secret to its submission. */
   readonly submissionOfSecret: Map<string, SubmissionId>;
   readonly leasesByPilot: Map<PilotId, Map<string, LeaseRef>>;
+  /** References to each blob by its sha256: tasks' files, checkpoints, metadata, metrics. */
+  readonly blobs: Map<string, number>;
+  /** Blobs whose last reference went in the present turn. */
+  readonly unreferenced: Set<string>;
   /** Leased points by owner, for fair shares. */
   readonly leasedByOwner: Map<string, number>;
 }
@@ -250,6 +269,8 @@ export function createCore(): Core {
     submissions: new Map(),
     submissionOfSecret: new Map(),
     leasesByPilot: new Map(),
+    blobs: new Map(),
+    unreferenced: new Set(),
     leasedByOwner: new Map(),
   };
 }

@@ -4,6 +4,7 @@ import { HyperpilotError, errorText } from "../protocol/errors.ts";
 import { combinationsOf } from "../protocol/search-space.ts";
 import { isBuiltin } from "../protocol/task.ts";
 import type { Logger } from "../common/log.ts";
+import type { KeptBlobs } from "./blobs/kept-blobs.ts";
 import type { AskedSegment, Core, Task } from "./core.ts";
 import type { Engine, Peers } from "./engine.ts";
 import type { Effect, ProposedPart } from "./inbox.ts";
@@ -17,6 +18,7 @@ export interface EffectDeps {
   readonly peers: Peers;
   readonly asker: Asker;
   readonly log: Logger;
+  readonly blobs: Pick<KeptBlobs, "settle">;
   readonly appendLog: (taskId: number, pointId: string, epoch: string, text: string) => void;
   readonly drawSecrets: (session: string, queue: string, count: number) => void;
   /** Set once the engine exists: answers of steering go back through it. */
@@ -46,6 +48,8 @@ export function createExecutor(deps: EffectDeps): (effect: Outward) => void {
           who: effect.who,
           detail: effect.detail,
         });
+      case "blobs":
+        return deps.blobs.settle(effect.referred, effect.unreferenced);
       default:
         return assertNever(effect);
     }

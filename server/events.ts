@@ -11,7 +11,7 @@ import type {
   SubmissionId,
   TaskId,
 } from "../protocol/ids.ts";
-import type { Outcome } from "../protocol/pilot-messages.ts";
+import type { BlobRef, Outcome } from "../protocol/pilot-messages.ts";
 import type { QueueConfig } from "../protocol/queue.ts";
 import type { PointState, TaskState } from "../protocol/states.ts";
 import type { TaskSpecification } from "../protocol/task.ts";
@@ -180,6 +180,8 @@ export type HyperpilotEvent =
       readonly seq: number | null;
       readonly node: string;
       readonly detail: string;
+      readonly restored?: string | undefined;
+      readonly warnings?: readonly string[] | undefined;
       readonly previousSeq: number;
     })
   | (Base & {
@@ -193,7 +195,12 @@ export type HyperpilotEvent =
       readonly node: string;
       readonly outcome: Outcome;
       readonly durationSeconds: number;
-      /** Journal sequence of the point's previous attemptEnded or leaseEnded, 0 for none: history is read backwards. */
+      readonly metadata?: BlobRef | undefined;
+      readonly metrics?: BlobRef | undefined;
+      /** sha256 of the checkpoint that the evaluation began from. */
+      readonly restored?: string | undefined;
+      readonly warnings?: readonly string[] | undefined;
+      /** Journal sequence of the previous event of the point's history, 0 for none: history is read backwards. */
       readonly previousSeq: number;
     })
   | (Base & {
@@ -204,6 +211,15 @@ export type HyperpilotEvent =
       readonly seq: number;
       readonly sha256: string;
       readonly sizeBytes: number;
+    })
+  | (Base & {
+      /** A stored checkpoint is of no use any more, such as a damaged one. */
+      readonly type: "checkpointDropped";
+      readonly taskId: TaskId;
+      readonly pointId: PointId;
+      readonly sha256: string;
+      readonly reason: string;
+      readonly previousSeq: number;
     })
   | (Base & {
       readonly type: "pointFinal";

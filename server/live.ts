@@ -2,7 +2,7 @@
 import type { PilotId, QueueName, SubmissionId, TaskId } from "../protocol/ids.ts";
 import type { SubmissionReport } from "../protocol/harvester-messages.ts";
 import type { QueueConfig } from "../protocol/queue.ts";
-import type { GrantedItem } from "../protocol/pilot-messages.ts";
+import type { FromPilotOf, GrantedItem } from "../protocol/pilot-messages.ts";
 import type { Capacity, SlotResources } from "../protocol/resources.ts";
 
 export type SessionId = string;
@@ -36,6 +36,8 @@ export interface LivePilot {
   /** Item key to the number of beats in a row that lacked it. */
   readonly missedBeats: Map<string, number>;
   readonly specsSent: Set<TaskId>;
+  /** What its last beat said of running evaluations. */
+  warnings: NonNullable<FromPilotOf<"beat">["warnings"]>;
   /** Slots of equal queue, node and resources are interchangeable: the key of that class. */
   classKey: string;
 }

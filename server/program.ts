@@ -15,6 +15,7 @@ import { sha256Hex } from "./auth/tokens.ts";
 import { backupStream } from "./backup/backup-stream.ts";
 import { createBatcher } from "./batch.ts";
 import { openDiskBlobs } from "./blobs/disk-blobs.ts";
+import { createKeptBlobs, startSweeping } from "./blobs/kept-blobs.ts";
 import { createAddressCheck, isLoopback, type ServerConfig } from "./config.ts";
 import { openDataDirectory, openServerKey } from "./data-directory.ts";
 import { createExecutor } from "./effects.ts";
@@ -144,7 +145,14 @@ async function openMiddle(
     onBroken: onFatal,
   });
   closers.push(() => snapshotter.stop());
-  const blobs = await openDiskBlobs(join(config.data, "blobs"));
+  const blobs = createKeptBlobs({
+    blobs: await openDiskBlobs(join(config.data, "blobs")),
+    referencesTo: (sha256) => core.blobs.get(sha256) ?? 0,
+    clock,
+    log,
+  });
+  const sweeping = startSweeping({ blobs, clock, log });
+  closers.push(() => sweeping.stop());
   const logs = createLogs(join(config.data, "evaluation-logs"));
   const leaseTokens = createLeaseTokens(key);
   const asker = createAsker();
@@ -172,6 +180,7 @@ async function openMiddle(
     peers: sessions,
     asker,
     log,
+    blobs,
     appendLog,
     drawSecrets,
     engine: () => engine,

@@ -44,7 +44,7 @@ const PURE = [
   /^server\/(points|tasks|queues)\//,
   /^server\/samplers\/(?!worker\.ts|asker\.ts)/,
   /^harvester\/planner\.ts$/,
-  /^pilot\/(agent|slots)\.ts$/,
+  /^pilot\/(agent(-slot|-times|-messages|-port)?|slots|outbox|known-tasks|checkpoint-names)\.ts$/,
 ];
 const IMPURE_CALLS = /\b(Date\.now|Math\.random|performance\.now|new Date\(\))/;
 

@@ -13,6 +13,13 @@ import {
 } from "../core.ts";
 import type { EventOf } from "../events.ts";
 import { ownText, sharedEpoch, sharedPointState } from "./compact-points.ts";
+import {
+  beginLease,
+  dropCheckpoint,
+  endAttemptFiles,
+  endPointFiles,
+  storeCheckpoint,
+} from "./files.ts";
 import { dropRunLease, runKey, taskOf } from "../tasks/apply.ts";
 import { refreshSegment, segmentOf } from "../tasks/segments.ts";
 
@@ -22,6 +29,7 @@ type PointEvent = EventOf<
   | "leaseEnded"
   | "attemptEnded"
   | "checkpointStored"
+  | "checkpointDropped"
   | "pointFinal"
   | "jobStarted"
   | "jobEnded"
@@ -50,7 +58,12 @@ export function applyPointEvent(core: Core, event: PointEvent): void {
     case "pointFinal":
       return finish(core, task, event);
     case "checkpointStored":
-      return;
+      return storeCheckpoint(core, pointOf(task, event.pointId), event);
+    case "checkpointDropped": {
+      const point = pointOf(task, event.pointId);
+      point.historySeq = core.seq;
+      return dropCheckpoint(core, point, event.sha256);
+    }
     default:
       return assertNever(event);
   }
@@ -117,6 +130,7 @@ function generate(task: Task, event: EventOf<"pointGenerated">): void {
     interruptionsInRow: 0,
     loss: null,
     historySeq: 0,
+    files: null,
     retried: false,
   };
   task.points.set(point.id, point);
@@ -153,6 +167,7 @@ function grant(core: Core, task: Task, event: EventOf<"leaseGranted">): void {
   job.points += 1;
   point.epoch = sharedEpoch(event.epoch);
   point.lastSeq = 0;
+  beginLease(point);
   point.jobId = event.jobId;
   point.node = job.node;
   point.lease = { pilotId: event.pilotId, slot: event.slot, jobId: event.jobId };
@@ -238,6 +253,7 @@ function endAttempt(core: Core, task: Task, event: EventOf<"attemptEnded">): voi
   point.historySeq = core.seq;
   point.attempts = event.attempt;
   point.interruptionsInRow = 0;
+  endAttemptFiles(core, point, event);
   chargeJob(task, point.jobId);
   const queue = task.jobs.get(point.jobId)?.queue;
   const health = queue === undefined ? undefined : core.nodes.get(nodeKey(queue, event.node));
@@ -293,6 +309,7 @@ function finish(core: Core, task: Task, event: EventOf<"pointFinal">): void {
   // A point that is given up makes room for another: without that, a search would wait for it for ever.
   if (event.state !== "cancelled") segment.newsForSteering = true;
   moveTo(task, point, event.state);
+  endPointFiles(core, task, point);
   if (event.state === "cancelled" || event.state === "notEvaluated") return;
   if (event.state !== "done" || event.loss === null) return;
   const { loss } = event;

@@ -214,6 +214,7 @@ function grantNext(turn: Turn, task: Task, job: Job, pilot: LivePilot): void {
 
 function grantedItem(turn: Turn, task: Task, point: Point, slot: LiveSlot): GrantedItem {
   const item = { type: "evaluation", taskId: task.id, pointId: point.id } as const;
+  const checkpoints = point.files?.checkpoints ?? [];
   const granted: GrantedItem = {
     item,
     epoch: point.epoch,
@@ -222,6 +223,7 @@ function grantedItem(turn: Turn, task: Task, point: Point, slot: LiveSlot): Gran
     pointText: point.text,
     seed: seedOf(turn, `${task.spec.seed}:${point.id}`),
     token: turn.ports.leaseToken(item, point.epoch),
+    ...(checkpoints.length === 0 ? {} : { checkpoints: [...checkpoints] }),
   };
   if (!isSegmented(task)) return granted;
   return { ...granted, segment: { id: point.segment, name: segmentName(task, point.segment) } };

@@ -52,6 +52,7 @@ export function compactPoint(point: Point): Point {
     interruptionsInRow: point.interruptionsInRow,
     loss: point.loss,
     historySeq: point.historySeq,
+    files: point.files,
     retried: point.retried,
   };
 }

@@ -1,7 +1,7 @@
 /** Ends of leases other than by a result: interruptions, releases, revocations, lost pilots. */
 import { TASK } from "../../protocol/limits.ts";
 import { nodeKey, type Point, type Task } from "../core.ts";
-import type { JobEndReason, LeaseEndReason } from "../events.ts";
+import type { EventOf, JobEndReason, LeaseEndReason } from "../events.ts";
 import { setWaiting, type LivePilot } from "../live.ts";
 import { effect, emit, type Turn } from "../turn.ts";
 import { endJob } from "./jobs.ts";
@@ -12,6 +12,7 @@ export interface LeaseEnd {
   readonly infrastructure: boolean;
   readonly seq: number | null;
   readonly detail: string;
+  readonly left?: Pick<EventOf<"leaseEnded">, "warnings" | "restored">;
   readonly jobEnd: JobEndReason;
 }
 
@@ -29,6 +30,7 @@ export function endLease(turn: Turn, task: Task, point: Point, end: LeaseEnd): v
     seq: end.seq,
     node: point.node,
     detail: end.detail,
+    ...end.left,
     previousSeq: point.historySeq,
   });
   endJob(turn, task, point.jobId, end.jobEnd);

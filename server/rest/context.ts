@@ -7,7 +7,7 @@ import { mayTouch } from "../auth/access.ts";
 import type { LeaseTokens } from "../auth/lease-tokens.ts";
 import type { SessionTokens } from "../auth/session-tokens.ts";
 import type { Blobs } from "../blobs/blobs.ts";
-import type { Core, Task } from "../core.ts";
+import type { Core, Point, Task } from "../core.ts";
 import type { Engine } from "../engine.ts";
 import type { Sessions } from "../gateway/sessions.ts";
 import type { Principal } from "../inbox.ts";
@@ -42,5 +42,16 @@ export function visibleTask(core: Core, principal: Principal, taskId: TaskId): T
     code: "E_NOT_FOUND",
     message: `There is no task ${taskId} of yours.`,
     remedy: "hyperpilot task list",
+  });
+}
+
+/** Errors: E_NOT_FOUND. */
+export function pointIn(task: Task, pointId: string): Point {
+  const point = task.points.get(pointId);
+  if (point !== undefined) return point;
+  throw new HyperpilotError({
+    code: "E_NOT_FOUND",
+    message: `Task ${task.id} has no point ${pointId}.`,
+    remedy: `hyperpilot task points ${task.id}`,
   });
 }

@@ -4,6 +4,7 @@ import { isEnded, TASK_TRANSITIONS } from "../../protocol/states.ts";
 import { effectiveLimits, isBuiltin, searchCount, TaskSpecification } from "../../protocol/task.ts";
 import type { AskedSegment, Core, Task } from "../core.ts";
 import type { EventOf } from "../events.ts";
+import { refer } from "../points/files.ts";
 import { ReadyPoints } from "../points/ready-points.ts";
 import {
   createSegments,
@@ -119,6 +120,7 @@ function defineTask(core: Core, event: EventOf<"taskDefined">): void {
   const spec = TaskSpecification.parse(event.spec);
   core.nextTaskId = Math.max(core.nextTaskId, event.taskId + 1);
   core.tasksByUuid.set(`${event.owner}/${spec.clientTaskUuid}`, event.taskId);
+  if (spec.sandboxSha256 !== null) refer(core, spec.sandboxSha256);
   const segments = createSegments(spec);
   const task: Task = {
     id: event.taskId,

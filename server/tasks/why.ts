@@ -7,6 +7,7 @@ import { isEnded } from "../../protocol/states.ts";
 import { pendingCount, type Core, type OpenRun, type Task } from "../core.ts";
 import { liveQueue, type Live, type LivePilot } from "../live.ts";
 import { jobLimitReached, queueLacks, slotOffer } from "../points/jobs.ts";
+import { taskWarnings } from "../views/warnings.ts";
 import { cadenceRemedy, cadenceWarnings } from "./submission.ts";
 
 interface QueueLook {
@@ -27,6 +28,7 @@ export function explain(core: Core, live: Live, task: Task): WhyAnswer {
     code,
     sentence,
     remedy,
+    warnings: taskWarnings(core, live, task),
     queues: looks.map((look) => ({
       name: look.queue.name,
       state: look.queue.state,

@@ -1,10 +1,10 @@
 /** Points and their attempts as REST shows them. Pure. */
 import { TASK } from "../../protocol/limits.ts";
 import { INTERRUPTION_REASONS, type InterruptionReason } from "../../protocol/pilot-messages.ts";
-import type { AttemptView, PointView } from "../../protocol/rest.ts";
+import type { AttemptView, PointDetail, PointView } from "../../protocol/rest.ts";
 import type { PointState } from "../../protocol/states.ts";
 import { isBetter, type Point, type Task } from "../core.ts";
-import type { EventOf } from "../events.ts";
+import type { EventOf, HyperpilotEvent } from "../events.ts";
 import { isSegmented } from "../tasks/segments.ts";
 import { firstOf, pageLimit, pageOf, type Page, type PageRequest } from "./page.ts";
 import { isoTime } from "./tasks.ts";
@@ -22,6 +22,9 @@ export function pointView(task: Task, point: Point): PointView {
     attempts: point.attempts,
     interruptions: point.interruptions,
     node: point.node === "" ? null : point.node,
+    metadata: point.files?.metadata ?? null,
+    metrics: point.files?.metrics ?? null,
+    checkpoints: [...(point.files?.checkpoints ?? [])],
   };
 }
 
@@ -86,7 +89,23 @@ function byLoss(task: Task): (a: Point, b: Point) => number {
 }
 
 /** What a point's history is made of. */
-export type HistoryEvent = EventOf<"attemptEnded" | "leaseEnded">;
+export type HistoryEvent = EventOf<"attemptEnded" | "leaseEnded" | "checkpointDropped">;
+
+export function isHistory(event: HyperpilotEvent): event is HistoryEvent {
+  const { type } = event;
+  return type === "attemptEnded" || type === "leaseEnded" || type === "checkpointDropped";
+}
+
+/** Entries of a history that are no evaluations. */
+export function noticeViews(newestFirst: readonly HistoryEvent[]): PointDetail["notices"] {
+  return newestFirst
+    .flatMap((event) =>
+      event.type === "checkpointDropped"
+        ? [{ at: isoTime(event.atMs), text: `${event.reason}; it is not used any more` }]
+        : [],
+    )
+    .reverse();
+}
 
 /** The entries of a history that was read backwards, newest first; shown oldest first. */
 export function attemptViews(
@@ -96,6 +115,7 @@ export function attemptViews(
   let attempt = Math.min(attempts + 1, TASK.attemptsMax);
   const views: AttemptView[] = [];
   for (const event of newestFirst) {
+    if (event.type === "checkpointDropped") continue;
     if (event.type === "attemptEnded") attempt = event.attempt;
     views.push({
       attempt,
@@ -104,6 +124,8 @@ export function attemptViews(
       endedAt: isoTime(event.atMs),
       durationSeconds: event.type === "attemptEnded" ? event.durationSeconds : 0,
       outcome: event.type === "attemptEnded" ? event.outcome : interruptionOf(event),
+      warnings: [...(event.warnings ?? [])],
+      restored: event.restored ?? null,
     });
   }
   return views.reverse();

@@ -36,6 +36,7 @@ export function applyEvent(model: Model, event: HyperpilotEvent): void {
     case "tokenChanged":
       return changeToken(model, event);
     case "checkpointStored":
+    case "checkpointDropped":
     // Nothing is restored from a backup here.
     case "serverRestored":
       return;

@@ -1,7 +1,7 @@
 /** Looks at every turn of the server, at every effect and at every record on disk, and says what must not be. */
 import type { ToHarvester } from "../../protocol/harvester-messages.ts";
 import type { Outcome } from "../../protocol/pilot-messages.ts";
-import { apply } from "../../server/apply.ts";
+import { replay } from "../../server/apply.ts";
 import { createCore, type Core } from "../../server/core.ts";
 import type { HyperpilotEvent } from "../../server/events.ts";
 import type { Effect, InboxItem } from "../../server/inbox.ts";
@@ -226,7 +226,7 @@ export class Oracle {
     );
     for (const event of batch.events) {
       this.durable.push(event);
-      apply(this.#shadow, event);
+      replay(this.#shadow, event);
       const key = writtenBy(event);
       if (key !== null) this.#stored.add(key);
     }

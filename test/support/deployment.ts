@@ -1,7 +1,7 @@
 /** A real server and harvester as processes of the built program, on loopback, with a data directory of their own. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { z } from "zod";
@@ -139,6 +139,22 @@ export class Deployment {
     return this.server?.pid ?? 0;
   }
 
+  /** Pilots of this deployment that run now, all queues together. */
+  pilotPids(): number[] {
+    return readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name))
+      .filter((pid) => {
+        try {
+          const words = readFileSync(`/proc/${pid}/cmdline`, "utf8");
+          return words.includes(`${this.options.directory}/`) && words.includes("\0pilot\0");
+        } catch {
+          // It has ended in this moment.
+          return false;
+        }
+      })
+      .map(Number);
+  }
+
   /** kill -9 of the server process. */
   async killServer(): Promise<void> {
     const server = this.server;
@@ -166,6 +182,28 @@ export class Deployment {
     if (!response.ok)
       throw Object.assign(new Error(JSON.stringify(answer)), { status: response.status, answer });
     return schema === undefined ? (answer as T) : schema.parse(answer);
+  }
+
+  /** Sends bytes to a route. */
+  async upload(path: string, bytes: Uint8Array): Promise<void> {
+    const { server, token } = this.access();
+    const response = await fetch(`${server}${API_ROOT}${path}`, {
+      method: "PUT",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/gzip" },
+      body: new Uint8Array(bytes),
+    });
+    if (!response.ok) throw new Error(await response.text());
+    await response.arrayBuffer();
+  }
+
+  /** Bytes that a route answers. */
+  async download(path: string): Promise<Uint8Array> {
+    const { server, token } = this.access();
+    const response = await fetch(`${server}${API_ROOT}${path}`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    if (!response.ok) throw new Error(await response.text());
+    return new Uint8Array(await response.arrayBuffer());
   }
 
   async submit(

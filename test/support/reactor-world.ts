@@ -1,6 +1,8 @@
 /** A reactor with hand-driven time, pilots and steering: rules of a task's life are tested on it without any I/O. */
 import { createHash } from "node:crypto";
+import { itemKey } from "../../protocol/ids.ts";
 import type {
+  BlobRef,
   FromPilot,
   FromPilotOf,
   HeldLease,
@@ -180,6 +182,9 @@ export class World {
   }
 }
 
+/** What a result tells of files. */
+type ResultExtras = Pick<FromPilotOf<"result">, "metadata" | "metrics" | "restored" | "warnings">;
+
 let pilots = 0;
 
 export class TestPilot {
@@ -304,8 +309,9 @@ export class TestPilot {
   end(
     outcome: Outcome,
     slot = 0,
-    options: { readonly seconds?: number; readonly stops?: boolean } = {},
+    options: { readonly seconds?: number; readonly stops?: boolean } & ResultExtras = {},
   ): FromPilotOf<"result"> {
+    const { seconds = 1, stops = false, ...extras } = options;
     const lease = this.lease(slot);
     this.held.splice(this.held.indexOf(lease), 1);
     this.requestNo += 1;
@@ -313,14 +319,32 @@ export class TestPilot {
       type: "result",
       item: lease.item,
       epoch: lease.epoch,
-      seq: 1,
+      seq: this.nextSeq(lease),
       outcome,
-      durationSeconds: options.seconds ?? 1,
+      durationSeconds: seconds,
       log: "",
-      next: options.stops === true ? null : { slot, requestNo: this.requestNo, want: 1 },
+      next: stops ? null : { slot, requestNo: this.requestNo, want: 1 },
+      ...extras,
     };
     this.send(result);
     return result;
+  }
+
+  private readonly seqs = new Map<string, number>();
+  private nextSeq({ item, epoch }: HeldLease): number {
+    const key = `${itemKey(item)}@${epoch.join(".")}`;
+    const seq = (this.seqs.get(key) ?? 0) + 1;
+    this.seqs.set(key, seq);
+    return seq;
+  }
+
+  /** Says that a checkpoint of the slot's evaluation is on the server. */
+  checkpoint(blob: BlobRef, slot = 0): FromPilotOf<"checkpoint"> {
+    const lease = this.lease(slot);
+    const { item, epoch } = lease;
+    const message = { type: "checkpoint", item, epoch, seq: this.nextSeq(lease), ...blob } as const;
+    this.send(message);
+    return message;
   }
 
   loss(value: number, slot = 0): FromPilotOf<"result"> {

@@ -11,6 +11,7 @@ import { backupStream } from "../../server/backup/backup-stream.ts";
 import { createBatcher } from "../../server/batch.ts";
 import { createMemoryBlobs } from "../../server/blobs/memory-blobs.ts";
 import type { Blobs } from "../../server/blobs/blobs.ts";
+import { createKeptBlobs } from "../../server/blobs/kept-blobs.ts";
 import { createCore, type Core } from "../../server/core.ts";
 import { createEngine, type RunningEngine } from "../../server/engine-loop.ts";
 import type { Role } from "../../server/events.ts";
@@ -73,6 +74,7 @@ export async function startSmallServer(): Promise<SmallServer> {
     if (effect.type === "toPilot") sessions.toPilot(effect.session, [effect.message]);
     if (effect.type === "toHarvester") sessions.toHarvester(effect.session, [effect.message]);
     if (effect.type === "close") sessions.close(effect.session, effect.code, effect.reason);
+    if (effect.type === "blobs") blobs.settle(effect.referred, effect.unreferenced);
     if (effect.type === "drawSecrets") drawSecrets(effect.session, effect.queue, effect.count);
     if (effect.type === "ask") {
       const asked = core.tasks.get(effect.taskId)?.run?.asked.values() ?? [];
@@ -93,7 +95,12 @@ export async function startSmallServer(): Promise<SmallServer> {
     read: (taskId, pointId) => Promise.resolve(output.get(`${taskId}/${pointId}`) ?? ""),
     removeTask: () => Promise.resolve(),
   };
-  const blobs = createMemoryBlobs();
+  const blobs = createKeptBlobs({
+    blobs: createMemoryBlobs(),
+    referencesTo: (sha256) => core.blobs.get(sha256) ?? 0,
+    clock,
+    log,
+  });
   const gauges = () =>
     Promise.resolve({
       version: "test",

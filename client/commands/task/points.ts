@@ -1,5 +1,6 @@
 import { EXIT } from "../../../protocol/errors.ts";
 import { assertNever } from "../../../protocol/assert-never.ts";
+import { formatBytes } from "../../../protocol/resources.ts";
 import type { AttemptView, PointView, TaskDetail } from "../../../protocol/rest.ts";
 import { POINT_STATES, type PointState } from "../../../protocol/states.ts";
 import type { Api } from "../../api.ts";
@@ -124,6 +125,11 @@ export const runPoint: Run = async ({ args, context }) => {
     ["Retry of", neutralise(point.retryOf ?? "")],
     ["Attempts", `${point.attempts}, and ${point.interruptions} interruptions`],
     ["Node", neutralise(point.node ?? "")],
+    ["Metadata", point.metadata === null ? "" : formatBytes(point.metadata.sizeBytes)],
+    ["Metrics", point.metrics === null ? "" : formatBytes(point.metrics.sizeBytes)],
+    ["Checkpoints", point.checkpoints.map(({ sizeBytes }) => formatBytes(sizeBytes)).join(", ")],
+    ...point.warnings.map((text) => ["Warning", neutralise(text)] as const),
+    ...point.notices.map(({ at, text }) => ["Notice", noticeText(context, at, text)] as const),
   ]);
   if (point.history.length > 0) writeHistory(context, point.history);
   output.talk(`Next  hyperpilot task logs ${taskId} ${neutralise(point.pointId)}`);
@@ -133,6 +139,11 @@ export const runPoint: Run = async ({ args, context }) => {
 function proposedText({ origin, run }: PointView): string {
   if (origin === "random") return "at random, for a slot that waited for steering";
   return run === null ? "" : `by steering run ${run}`;
+}
+
+function noticeText({ output, clock }: Context, at: string, text: string): string {
+  const when = output.stdout.isTty ? formatAgo(at, clock.wallMs()) : at;
+  return `${when}: ${neutralise(text)}`;
 }
 
 function writeHistory(context: Context, history: readonly AttemptView[]): void {
@@ -147,7 +158,13 @@ function writeHistory(context: Context, history: readonly AttemptView[]): void {
     },
     { title: "NODE", shrinks: true, text: (one) => one.node },
     { title: "OUTCOME", text: (one) => one.outcome.type },
-    { title: "MESSAGE", shrinks: true, text: (one) => one.outcome.message },
+    { title: "FROM", text: (one) => (one.restored === null ? "the start" : "a checkpoint") },
+    {
+      title: "MESSAGE",
+      shrinks: true,
+      text: (one) =>
+        [one.outcome.message, ...one.warnings].filter((text) => text !== "").join("; "),
+    },
   ];
   writeTable(context.output, columns, history, "No attempt has ended yet.");
 }

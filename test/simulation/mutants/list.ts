@@ -177,9 +177,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "rebuild skips drained nodes",
     file: "server/restore.ts",
-    find: "        apply(core, event);",
+    find: "        replay(core, event);",
     replace:
-      '        if (event.type === "nodeDrained") core.seq += 1;\n        else apply(core, event);',
+      '        if (event.type === "nodeDrained") core.seq += 1;\n        else replay(core, event);',
     why: "a broken node takes points again after a restart",
     breaks: ["rules", "rebuilt"],
   },

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { TASK } from "../../../protocol/limits.ts";
+import type { BlobRef } from "../../../protocol/pilot-messages.ts";
 import { isEnded, isFinal, POINT_STATES } from "../../../protocol/states.ts";
 import { apply } from "../../../server/apply.ts";
 import { createCore, type Core, type Task } from "../../../server/core.ts";
@@ -63,6 +64,7 @@ class Walk {
       () => this.endSomething(),
       () => this.endSomething(),
       () => this.endSomething(),
+      () => this.save(),
       () => this.somePilot()?.drop(),
       () => this.somePilot()?.connect(),
       () => this.reconnectForgetful(),
@@ -89,6 +91,7 @@ class Walk {
         {
           ...(this.random.below(4) === 0 ? { steering: { container: "host:", exec: "x" } } : {}),
           ...this.kind(),
+          checkpoint: { save: ["state"], keep: this.random.below(2) === 0 },
           failFast: this.random.below(2) === 0,
           duplicates: this.random.below(3) === 0 ? "reuse" : "evaluate",
         },
@@ -211,6 +214,23 @@ class Walk {
     return this.pilots[this.random.below(Math.max(1, this.pilots.length))];
   }
 
+  private blob(): BlobRef {
+    return { sha256: "abcdef"[this.random.below(6)]!.repeat(64), sizeBytes: 10 };
+  }
+
+  private save(): void {
+    const pilot = this.somePilot();
+    pilot?.take();
+    const lease = pilot?.held[this.random.below(Math.max(1, pilot.held.length))];
+    if (lease?.item.type !== "evaluation") return;
+    const message = pilot?.checkpoint(this.blob(), lease.slot);
+    if (message !== undefined && this.random.below(4) === 0) pilot?.send(message);
+    if (this.random.below(4) > 0 || message?.item.type !== "evaluation") return;
+    const { taskId, pointId } = message.item;
+    const command = { type: "dropCheckpoint", taskId, pointId, reason: "damaged" } as const;
+    this.world.command<"dropCheckpoint">({ ...command, sha256: this.blob().sha256 });
+  }
+
   private endSomething(): void {
     const pilot = this.somePilot();
     pilot?.take();
@@ -218,8 +238,18 @@ class Walk {
     if (pilot === undefined || lease?.item.type !== "evaluation") return;
     const { slot } = lease;
     switch (this.random.below(6)) {
-      case 0:
-        return void pilot.fail(slot, "E_PAYLOAD", this.random.below(2));
+      case 0: {
+        const exitCode = this.random.below(2);
+        const failed = {
+          type: "failed",
+          code: "E_PAYLOAD",
+          exitCode,
+          signal: null,
+          message: "",
+        } as const;
+        const restored = this.random.below(2) === 0 ? {} : { restored: this.blob().sha256 };
+        return void pilot.end(failed, slot, { ...restored, metrics: this.blob() });
+      }
       case 1:
         return void pilot.timeOut(slot);
       case 2:
@@ -230,8 +260,10 @@ class Walk {
         const result = pilot.loss(this.random.next(), slot);
         return pilot.send({ ...result, next: null });
       }
-      default:
-        return void pilot.loss(this.random.next(), slot);
+      default: {
+        const loss = { type: "loss", loss: this.random.next(), exitCode: 0, message: "" } as const;
+        return void pilot.end(loss, slot, { metadata: this.blob(), metrics: this.blob() });
+      }
     }
   }
 
@@ -288,7 +320,24 @@ class Walk {
     this.try(() => this.world.command({ type: "retryPoints", taskId: task.id, pointIds }));
   }
 
+  /** Every reference is counted, no other is, and a final point holds no more checkpoints than its task keeps. */
+  private checkBlobs(): void {
+    const counted = new Map<string, number>();
+    for (const task of this.tasks)
+      for (const point of task.points.values()) {
+        const { checkpoints = [], metadata = null, metrics = null } = point.files ?? {};
+        assert.ok(checkpoints.length <= TASK.checkpointsKept);
+        if (isFinal(point.state))
+          assert.ok(checkpoints.length <= (task.spec.checkpoint.keep ? 1 : 0));
+        for (const blob of [...checkpoints, metadata, metrics])
+          if (blob !== null) counted.set(blob.sha256, (counted.get(blob.sha256) ?? 0) + 1);
+      }
+    assert.deepEqual([...this.world.core.blobs].sort(), [...counted].sort());
+    assert.equal(this.world.core.unreferenced.size, 0);
+  }
+
   check(): void {
+    this.checkBlobs();
     for (const task of this.tasks) this.checkTask(task);
     let held = 0;
     for (const leases of this.world.core.leasesByPilot.values()) held += leases.size;
@@ -448,6 +497,7 @@ class Walk {
 function comparable(core: Core): unknown {
   return {
     ...core,
+    unreferenced: [],
     activeTasks: [...core.activeTasks].map((task) => task.id).sort(),
     leasedByOwner: [...core.leasedByOwner].filter(([, count]) => count > 0).sort(),
     leasesByPilot: [...core.leasesByPilot]
