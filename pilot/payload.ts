@@ -13,6 +13,7 @@ import { payloadEnvironment } from "./payload-environment.ts";
 import { type Watch, watchPayload } from "./payload-watch.ts";
 import type { PayloadExit } from "./output-json.ts";
 import { readOutput } from "./results.ts";
+import { type ResolvedImage, resolveImage } from "./runtime/image-name.ts";
 import { runtimeFor } from "./runtime/ladder.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import type { SpawnEnd, Spawner } from "./spawner.ts";
@@ -33,6 +34,8 @@ export interface PayloadRunnerOptions {
   readonly queue: {
     readonly environment: Readonly<Record<string, string>>;
     readonly readOnlyPaths: readonly string[];
+    /** What its nodes use for the images that tasks name. */
+    readonly images: Readonly<Record<string, string>>;
   };
 }
 
@@ -52,6 +55,8 @@ export interface EvaluationRequest {
   readonly environment?: Readonly<Record<string, string>>;
   /** Further paths inside at which the work directory is found. */
   readonly mounts?: readonly string[];
+  /** The payload may write to the image's root, into a layer that goes with it. */
+  readonly writableRoot?: boolean;
 }
 
 export interface EvaluationEnd {
@@ -164,7 +169,7 @@ class RunningEvaluation {
     };
     const command = runtime.command({
       ...outside,
-      image: spec.evaluation.container,
+      ...this.#image(),
       exec: spec.evaluation.exec,
       environment: {
         ...payloadEnvironment({
@@ -176,6 +181,7 @@ class RunningEvaluation {
         ...this.#request.environment,
       },
       mounts: this.#request.mounts ?? [],
+      writableRoot: this.#request.writableRoot ?? false,
       readOnlyPaths: queue.readOnlyPaths,
       gpus: slot.gpus,
     });
@@ -190,7 +196,13 @@ class RunningEvaluation {
 
   /** Errors: E_IMAGE. */
   #runtime(): Runtime {
-    return runtimeFor(this.#request.spec.evaluation.container, this.#options.runtimes);
+    return runtimeFor(this.#image().image, this.#options.runtimes);
+  }
+
+  /** Errors: E_IMAGE. */
+  #image(): ResolvedImage {
+    const { container } = this.#request.spec.evaluation;
+    return resolveImage(container, this.#options.queue.images);
   }
 
   #judge(directories: PayloadDirectories, end: SpawnEnd, watch: Watch): Outcome {

@@ -1,5 +1,6 @@
 /** Submission of a search: checked, made durable, started. */
 import { HyperpilotError } from "../../protocol/errors.ts";
+import { imageAlias, missingPredefined } from "../../protocol/image-names.ts";
 import { parseJsonText } from "../../protocol/json-text.ts";
 import { SERVER, TASK } from "../../protocol/limits.ts";
 import { parseSearchSpace } from "../../protocol/search-space.ts";
@@ -57,11 +58,15 @@ function check(core: Core, spec: TaskSpecification, owner: string): string[] {
   checkCadence(minUnevaluatedPoints, nPointsPerIteration);
   if (isBuiltin(spec.steering))
     return [...parseSearchSpace(spec.searchSpace, "searchSpace").warnings];
-  if (![...core.queues.values()].some((queue) => queue.role === "central")) throw noCentralQueue();
-  steeringCommand(spec.steering, {
+  const central = [...core.queues.values()].filter((queue) => queue.role === "central");
+  if (central.length === 0) throw noCentralQueue();
+  const { image } = steeringCommand(spec.steering, {
     numPoints: nPointsPerIteration,
     maxPoints: spec.limits.maxPoints,
   });
+  const missing = missingPredefined(image);
+  if (missing !== null && !central.some((queue) => imageAlias(image, queue.images) !== null))
+    throw missing;
   return spaceWarnings(spec.searchSpace);
 }
 
