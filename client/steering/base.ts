@@ -65,7 +65,7 @@ async function makeDebianRoot(request: BaseRequest, suite: string): Promise<stri
   const remedy =
     "Install debootstrap (Debian: apt-get install debootstrap), and check the mirror (--mirror).";
   const mirror = request.mirror ?? (await mirrorOfThisMachine(environment));
-  talk(`Making a Debian ${suite} root (about 40 s, 300 MB, kept in ${root}) ...`);
+  talk(`Making a Debian ${suite} root (about 40 s, 150 MB, kept in ${root}) ...`);
   const partial = `${root}.partial`;
   rmSync(partial, { recursive: true, force: true });
   const where = mirror === null ? [] : [mirror];
