@@ -47,4 +47,5 @@ export const GROUPS: readonly CommandGroup[] = [
   { path: "site queue", summary: "add, change, remove queues" },
   { path: "admin", summary: "health and tokens, for administrators" },
   { path: "admin tokens", summary: "list, issue, revoke tokens" },
+  { path: "admin steering", summary: "images with libraries that propose points" },
 ];

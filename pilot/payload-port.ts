@@ -19,6 +19,8 @@ export interface PayloadRunnerOptions {
   readonly queue: {
     readonly environment: Readonly<Record<string, string>>;
     readonly readOnlyPaths: readonly string[];
+    /** What its nodes use for the images that tasks name. */
+    readonly images: Readonly<Record<string, string>>;
   };
 }
 
@@ -41,6 +43,8 @@ export interface EvaluationRequest {
   readonly environment?: Readonly<Record<string, string>>;
   /** Further paths inside at which the work directory is found. */
   readonly mounts?: readonly string[];
+  /** The payload may write to the image's root, into a layer that goes with it. */
+  readonly writableRoot?: boolean;
 }
 
 /** What an evaluation goes on from, and how its state is saved. */

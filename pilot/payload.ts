@@ -17,6 +17,7 @@ import { interrupted, memoryMessage, outcomeOfError, timedOut } from "./payload-
 import { type Watch, watchPayload } from "./payload-watch.ts";
 import type { PayloadExit } from "./output-json.ts";
 import { readOutput } from "./results.ts";
+import { type ResolvedImage, resolveImage } from "./runtime/image-name.ts";
 import { runtimeFor } from "./runtime/ladder.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import type { SpawnEnd } from "./spawner.ts";
@@ -156,7 +157,7 @@ class RunningEvaluation {
     };
     const command = runtime.command({
       ...outside,
-      image: spec.evaluation.container,
+      ...this.#image(),
       exec: spec.evaluation.exec,
       environment: {
         ...payloadEnvironment({
@@ -168,6 +169,7 @@ class RunningEvaluation {
         ...this.#request.environment,
       },
       mounts: this.#request.mounts ?? [],
+      writableRoot: this.#request.writableRoot ?? false,
       readOnlyPaths: queue.readOnlyPaths,
       gpus: slot.gpus,
     });
@@ -182,7 +184,13 @@ class RunningEvaluation {
 
   /** Errors: E_IMAGE. */
   #runtime(): Runtime {
-    return runtimeFor(this.#request.spec.evaluation.container, this.#options.runtimes);
+    return runtimeFor(this.#image().image, this.#options.runtimes);
+  }
+
+  /** Errors: E_IMAGE. */
+  #image(): ResolvedImage {
+    const { container } = this.#request.spec.evaluation;
+    return resolveImage(container, this.#options.queue.images);
   }
 
   #judge(directories: PayloadDirectories, end: SpawnEnd, watch: Watch): Outcome {

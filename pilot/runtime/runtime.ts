@@ -8,6 +8,10 @@ export const WORK_DIRECTORY_INSIDE = "/srv/workDir";
 export interface PayloadRequest {
   /** `host:`, `docker://...`, a SIF file or a sandbox directory. */
   readonly image: string;
+  /** The queue's operator named the image, so it may lie outside of what payloads may read. */
+  readonly isOperators?: boolean;
+  /** The payload may write to the image's root, into a layer that goes with it; steering gets one. */
+  readonly writableRoot?: boolean;
   /** Host directory that is bound at /srv/workDir and becomes cwd, HOME and $PWD; the only place that lasts. */
   readonly workDirectory: string;
   /** Private host directory for /tmp and /var/tmp; removed by the caller afterwards. */

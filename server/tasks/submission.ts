@@ -1,5 +1,6 @@
 /** Submission of a search: checked, made durable, started. */
 import { HyperpilotError } from "../../protocol/errors.ts";
+import { imageAlias, missingPredefined } from "../../protocol/image-names.ts";
 import { parseJsonText } from "../../protocol/json-text.ts";
 import { SERVER, TASK } from "../../protocol/limits.ts";
 import { isSpaceList, parseSearchSpaces } from "../../protocol/segmented-space.ts";
@@ -67,11 +68,15 @@ function check(core: Core, spec: TaskSpecification, owner: string): string[] {
   checkTotal(maxPoints, searchCount(spec));
   checkNames(spec);
   if (isBuiltin(spec.steering)) return readableSpace(spec);
-  if (![...core.queues.values()].some((queue) => queue.role === "central")) throw noCentralQueue();
-  steeringCommand(spec.steering, {
+  const central = [...core.queues.values()].filter((queue) => queue.role === "central");
+  if (central.length === 0) throw noCentralQueue();
+  const { image } = steeringCommand(spec.steering, {
     numPoints: nPointsPerIteration,
     maxPoints: maxPoints * searchCount(spec),
   });
+  const missing = missingPredefined(image);
+  if (missing !== null && !central.some((queue) => imageAlias(image, queue.images) !== null))
+    throw missing;
   return spec.whileSteering === "random" ? drawableSpace(spec) : spaceWarnings(spec);
 }
 

@@ -17,6 +17,7 @@ export interface BenchOptions {
   readonly scratch?: string;
   readonly runtime?: (scratchDirectory: string) => Runtime;
   readonly readOnlyPaths?: readonly string[];
+  readonly images?: Readonly<Record<string, string>>;
 }
 
 export interface Trial extends Partial<Omit<Evaluation, "exec">> {
@@ -49,7 +50,11 @@ export function evaluationBench(options: BenchOptions = {}): EvaluationBench {
     runtimes: [makeRuntime(scratch)],
     clock: systemClock,
     scratch,
-    queue: { environment: {}, readOnlyPaths: options.readOnlyPaths ?? [] },
+    queue: {
+      environment: {},
+      readOnlyPaths: options.readOnlyPaths ?? [],
+      images: options.images ?? {},
+    },
   });
   return {
     directory,

@@ -53,6 +53,25 @@ describe("container steering", () => {
     assert.throws(() => search(world), { code: "E_CONFLICT", remedy: /role = "central"/ });
   });
 
+  it("with a predefined image is refused until a central queue knows it, with the command that builds it", () => {
+    const { world } = worldWithCentral();
+    const submit = (container: string): Task =>
+      world.submit({ steering: { container, exec: "hpogrid generate" } }, { maxPoints: 2 });
+    assert.throws(() => submit("hyperpilot/optuna"), {
+      code: "E_IMAGE",
+      remedy: /hyperpilot admin steering build optuna/,
+    });
+    assert.throws(() => submit("docker://hyperpilot/optuna"), { code: "E_IMAGE" });
+    assert.throws(() => submit("hyperpilot/optun"), { remedy: /hyperpilot\/nevergrad, / });
+    const images = { "hyperpilot/optuna": "/images/optuna.sif" };
+    world.command({
+      type: "putQueue",
+      config: QueueConfig.parse({ name: "central", role: "central", images }),
+    });
+    assert.equal(submit("hyperpilot/optuna").state, "running");
+    assert.throws(() => submit("hyperpilot/skopt"), { code: "E_IMAGE" });
+  });
+
   it("is tried three times when it fails or prints no list of points; then the search ends with the cause", () => {
     for (const [text, cause] of [
       [null, /it broke/],
