@@ -1,9 +1,8 @@
-/** Payloads in Apptainer, or in Singularity, its elder: SIF files and sandbox directories. */
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+/** Payloads in Apptainer, or in Singularity, its elder: SIF files, sandbox directories, images of registries made SIF files. */
 import { join } from "node:path";
 import { HyperpilotError } from "../../protocol/errors.ts";
 import { findProgram } from "./find-program.ts";
-import { readHostSystem } from "./host-system.ts";
+import { makeHostRoot, readHostSystem } from "./host-system.ts";
 import { permittedImage } from "./image-directory.ts";
 import {
   type CommandEnd,
@@ -13,6 +12,7 @@ import {
   WORK_DIRECTORY_INSIDE,
 } from "./runtime.ts";
 import { runSelfTest } from "./self-test.ts";
+import { createSifStore } from "./sif-store.ts";
 
 export interface ApptainerOptions {
   readonly name: "apptainer" | "singularity";
@@ -77,13 +77,14 @@ export function createApptainer(options: ApptainerOptions): Runtime {
 
   return {
     name,
-    supports: (image) => image.startsWith("/"),
+    supports: (image) => image.startsWith("/") || image.startsWith("docker://"),
     command: (request) => {
       if (!request.image.startsWith("/")) throw unsupportedImage(name, request.image);
       return build(request, permittedImage(request), []);
     },
     pathsInside: () => ({ workDirectory: WORK_DIRECTORY_INSIDE, temporaryDirectory: "/tmp" }),
     verdict: (end) => verdict(name, end),
+    store: createSifStore({ name, program: program ?? name, path: OWN_PATH }),
     selfTest: async () => {
       if (program === null)
         return { works: false, reason: `${name} is not in PATH; to use it, ${remedy}` };
@@ -160,10 +161,6 @@ function unsupportedImage(name: string, image: string): HyperpilotError {
 /** An image for the self-test that every node has: an empty root with the node's own programs bound in, read-only. */
 function makeHostImage(image: string): { image: string; binds: readonly string[] } {
   const host = readHostSystem();
-  const own = ["/etc", "/proc", "/sys", "/dev", "/tmp", "/var/tmp", WORK_DIRECTORY_INSIDE];
-  for (const path of [...own, ...host.directories])
-    mkdirSync(join(image, path), { recursive: true });
-  for (const link of host.links) symlinkSync(link.target, join(image, link.path));
-  for (const file of ["passwd", "group"]) writeFileSync(join(image, "etc", file), "");
+  makeHostRoot(image, host, [WORK_DIRECTORY_INSIDE]);
   return { image, binds: host.directories.map((path) => `${bind(path, path)}:ro`) };
 }

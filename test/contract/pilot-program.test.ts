@@ -38,6 +38,7 @@ const CAPACITY = {
   sources: {},
 };
 const SPAWNER: Spawner = {
+  processes: () => Promise.resolve([]),
   pid: null,
   start: () => Promise.reject(new Error("not used")),
   kill: () => Promise.resolve(),
