@@ -27,13 +27,16 @@ import { createAgent } from "./agent.ts";
 import { makeScratch, readBootFile } from "./config.ts";
 import { watchWalltime } from "./deadline.ts";
 import { findGpus } from "./gpus.ts";
+import { openImages } from "./images/open-images.ts";
 import { createPayloadRunner } from "./payload.ts";
 import { type Environment, hostSources, probe } from "./probe.ts";
 import { type PilotProgram, createPilotProgram } from "./program.ts";
 import { createApptainer } from "./runtime/apptainer.ts";
 import { createBubblewrap } from "./runtime/bubblewrap.ts";
+import { createDocker } from "./runtime/docker.ts";
 import { runtimeNames, workingRuntimes } from "./runtime/ladder.ts";
 import { createNone } from "./runtime/none.ts";
+import { createPodman } from "./runtime/podman.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import { type ServerApi, createServerApi } from "./server-api.ts";
 import { cutSlots } from "./slots.ts";
@@ -110,6 +113,10 @@ async function startPilot(context: Context): Promise<void> {
   });
   const slots = cutSlots(capacity, queue);
   log.info("probed", { capacity, slots: slots.length, tried });
+  for (const runtime of runtimes) {
+    const removed = (await runtime.removeOrphans?.()) ?? 0;
+    if (removed > 0) log.warn("orphansRemoved", { runtime: runtime.name, containers: removed });
+  }
   const random = Math.random;
   const { idleSeconds } = queue;
   const agent = createAgent(
@@ -125,13 +132,18 @@ async function startPilot(context: Context): Promise<void> {
   shutdown.onClose("payloads", async () => {
     await Promise.all(spawners.map((spawner) => spawner.close()));
   });
+  const images = openImages({
+    ...{ runtimes, environment, scratch, clock, log, random },
+    queueEnvironment: queue.environment,
+  });
+  shutdown.onClose("images", () => images.close());
   const program = createPilotProgram({
     clock,
     log,
     agent,
     slots,
     spawners,
-    runner: createPayloadRunner({ runtimes, clock, scratch, queue }),
+    runner: createPayloadRunner({ runtimes, clock, scratch, queue, images }),
     stage: createStage({ api, directory: join(scratch, "sandboxes"), clock, random }),
     api,
     onExit: (code, detail) => void shutdown.close(detail, code),
@@ -153,6 +165,8 @@ function runtimeLadder(scratchDirectory: string): readonly Runtime[] {
   return [
     createApptainer({ name: "apptainer", scratchDirectory }),
     createApptainer({ name: "singularity", scratchDirectory }),
+    createPodman({ scratchDirectory }),
+    createDocker({ scratchDirectory }),
     createBubblewrap({ scratchDirectory }),
     createNone(),
   ];

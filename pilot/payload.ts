@@ -1,13 +1,16 @@
 /** One evaluation on this node, from the granted item to its outcome. */
-import { mkdirSync, readFileSync, statfsSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../common/clock.ts";
-import { HyperpilotError, errorText, systemErrorCode } from "../protocol/errors.ts";
+import { errorText, systemErrorCode } from "../protocol/errors.ts";
 import { PILOT } from "../protocol/limits.ts";
-import type { GrantedItem, InterruptionReason, Outcome } from "../protocol/pilot-messages.ts";
-import { type SlotResources, formatBytes } from "../protocol/resources.ts";
+import type { GrantedItem, Outcome } from "../protocol/pilot-messages.ts";
+import type { QueueConfig } from "../protocol/queue.ts";
+import type { SlotResources } from "../protocol/resources.ts";
 import type { TaskSpecification } from "../protocol/task.ts";
-import { cleanMessage } from "./clean-message.ts";
+import type { HeldImage, HoldRequest, NodeImages } from "./images/node-images.ts";
+import { queueImage } from "./images/queue-image.ts";
+import { interrupted, memoryMessage, outcomeOfError, timedOut } from "./outcomes.ts";
 import { type OutputFile, createOutputFile } from "./output-file.ts";
 import { payloadEnvironment } from "./payload-environment.ts";
 import { type Watch, watchPayload } from "./payload-watch.ts";
@@ -30,10 +33,8 @@ export interface PayloadRunnerOptions {
   /** Private directory of this pilot process on local disk; made when missing. */
   readonly scratch: string;
   /** What the queue gives its payloads. */
-  readonly queue: {
-    readonly environment: Readonly<Record<string, string>>;
-    readonly readOnlyPaths: readonly string[];
-  };
+  readonly queue: Pick<QueueConfig, "environment" | "readOnlyPaths" | "images">;
+  readonly images: NodeImages;
 }
 
 export interface EvaluationRequest {
@@ -48,6 +49,8 @@ export interface EvaluationRequest {
   readonly signal: AbortSignal;
   /** Reads what the payload has left; by default its output file as an evaluation's. */
   readonly readOutcome?: (work: string, exit: PayloadExit) => Outcome;
+  /** The task owner's credential for a registry; by default there is none. */
+  readonly credentialOf?: HoldRequest["credentialOf"];
   /** Added to the payload's environment. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Further paths inside at which the work directory is found. */
@@ -88,6 +91,14 @@ export function createPayloadRunner(options: PayloadRunnerOptions): PayloadRunne
   };
 }
 
+/** A payload's surroundings, once its image is on the node. */
+interface Started {
+  readonly directories: PayloadDirectories;
+  readonly runtime: Runtime;
+  readonly held: HeldImage;
+  readonly isTrusted: boolean;
+}
+
 interface Paths {
   readonly root: string;
   readonly log: string;
@@ -98,6 +109,7 @@ class RunningEvaluation {
   readonly #request: EvaluationRequest;
   readonly #paths: Paths;
   #log: OutputFile | null = null;
+  #beganMs = 0;
 
   constructor(options: PayloadRunnerOptions, request: EvaluationRequest, paths: Paths) {
     this.#options = options;
@@ -108,14 +120,14 @@ class RunningEvaluation {
   async run(): Promise<EvaluationEnd> {
     const { clock } = this.#options;
     const { signal } = this.#request;
-    const beganMs = clock.monotonicMs();
+    this.#beganMs = clock.monotonicMs();
     let outcome: Outcome;
     try {
       outcome = await this.#evaluate();
     } catch (error) {
       outcome = outcomeOfError(error);
     }
-    const durationSeconds = (clock.monotonicMs() - beganMs) / 1_000;
+    const durationSeconds = (clock.monotonicMs() - this.#beganMs) / 1_000;
     const logTail = this.#finishLog();
     const leftover = await this.#removeDirectories();
     return {
@@ -137,26 +149,46 @@ class RunningEvaluation {
     });
     this.#log = createOutputFile(this.#paths.log);
     if (signal.aborted) return interrupted("pilotStop", "stopped before the start");
-    const watch = watchPayload({
-      spawner: this.#request.spawner,
-      clock: this.#options.clock,
-      log: this.#log,
-      timeoutSeconds: spec.evaluation.timeoutSeconds,
-      memoryBytesMax: this.#request.slot.memoryBytes,
+    const { images, queue, runtimes, clock } = this.#options;
+    const { image, isOperators } = queueImage(spec.evaluation.container, queue.images);
+    const runtime = runtimeFor(image, runtimes);
+    const held = await images.hold(runtime, image, {
+      taskId: item.item.taskId,
+      credentialOf: this.#request.credentialOf ?? (() => Promise.resolve(null)),
+      say: (line) => appendFileSync(this.#paths.log, `[hyperpilot] ${line}\n`),
       signal,
     });
+    // Waiting for an image is not the evaluation's time.
+    this.#beganMs = clock.monotonicMs();
+    const isTrusted = isOperators || image.startsWith("docker://");
+    const started: Started = { directories, runtime, held, isTrusted };
     try {
-      const end = await this.#start(directories, this.#log);
+      return await this.#runPayload(started, this.#log);
+    } finally {
+      held.release();
+    }
+  }
+
+  async #runPayload(started: Started, log: OutputFile): Promise<Outcome> {
+    const { spec, spawner, slot, signal } = this.#request;
+    const { clock } = this.#options;
+    const watch = watchPayload({
+      ...{ spawner, clock, log, signal },
+      timeoutSeconds: spec.evaluation.timeoutSeconds,
+      memoryBytesMax: slot.memoryBytes,
+    });
+    try {
+      const end = await this.#start(started, log);
       await watch.finish();
-      return this.#judge(directories, end, watch);
+      return this.#judge(started, end, watch);
     } finally {
       watch.stop();
     }
   }
 
-  #start(directories: PayloadDirectories, log: OutputFile): Promise<SpawnEnd> {
+  #start(started: Started, log: OutputFile): Promise<SpawnEnd> {
     const { queue } = this.#options;
-    const runtime = this.#runtime();
+    const { directories, runtime, held } = started;
     const { spec, item, slot, spawner } = this.#request;
     const outside = {
       workDirectory: directories.work,
@@ -164,7 +196,8 @@ class RunningEvaluation {
     };
     const command = runtime.command({
       ...outside,
-      image: spec.evaluation.container,
+      image: held.image,
+      imageIsTrusted: started.isTrusted,
       exec: spec.evaluation.exec,
       environment: {
         ...payloadEnvironment({
@@ -185,17 +218,13 @@ class RunningEvaluation {
       cwd: directories.work,
       outputFile: log.path,
       statusFile: command.reportsStatus ? directories.statusFile : null,
+      ...(command.container === undefined ? {} : { container: command.container }),
     });
   }
 
-  /** Errors: E_IMAGE. */
-  #runtime(): Runtime {
-    return runtimeFor(this.#request.spec.evaluation.container, this.#options.runtimes);
-  }
-
-  #judge(directories: PayloadDirectories, end: SpawnEnd, watch: Watch): Outcome {
+  #judge(started: Started, end: SpawnEnd, watch: Watch): Outcome {
     const { ended } = watch;
-    if (ended === null) return this.#judgeOwnEnd(directories, end);
+    if (ended === null) return this.#judgeOwnEnd(started, end);
     switch (ended.type) {
       case "stopped":
         return interrupted("pilotStop", "stopped");
@@ -215,12 +244,15 @@ class RunningEvaluation {
   }
 
   /** The payload ended by itself. */
-  #judgeOwnEnd(directories: PayloadDirectories, end: SpawnEnd): Outcome {
+  #judgeOwnEnd({ directories, runtime, held }: Started, end: SpawnEnd): Outcome {
     const { exitCode, signal } = end;
     const outputTail = this.#log?.tail(PILOT.inlineLogBytesMax) ?? "";
     const statusText = readStatus(directories.statusFile);
-    const verdict = this.#runtime().verdict({ exitCode, outputTail, statusText });
-    if (verdict.type === "runtimeFailed") return interrupted("runtime", verdict.message);
+    const verdict = runtime.verdict({ exitCode, outputTail, statusText });
+    if (verdict.type === "runtimeFailed") {
+      held.doubt();
+      return interrupted("runtime", verdict.message);
+    }
     const name = this.#request.spec.evaluation.output;
     const exit: PayloadExit = { exitCode, signal, outputTail };
     const { readOutcome } = this.#request;
@@ -263,15 +295,6 @@ class RunningEvaluation {
   }
 }
 
-function timedOut(afterSeconds: number): Outcome {
-  const message = `ended after ${afterSeconds} s, the time that the task allows one evaluation`;
-  return { type: "timeout", afterSeconds, message };
-}
-
-function memoryMessage(usedBytes: number, allowedBytes: number): string {
-  return `ended because its processes used ${formatBytes(usedBytes)} of memory and a slot of this queue has ${formatBytes(allowedBytes)}; use less, or ask for more with needs.memoryBytes`;
-}
-
 function readStatus(file: string): string {
   try {
     return readFileSync(file, "utf8");
@@ -279,38 +302,4 @@ function readStatus(file: string): string {
     if (systemErrorCode(error) === "ENOENT") return "";
     throw error;
   }
-}
-
-/** What went wrong on the way to the payload is the node's fault, unless the task asks for what no node can do. */
-function outcomeOfError(error: unknown): Outcome {
-  const text = errorText(error);
-  const systemCode = systemErrorCode(error);
-  if (error instanceof HyperpilotError) {
-    const message = [error.message, error.why, error.remedy]
-      .filter((part) => part !== undefined)
-      .join("; ");
-    switch (error.code) {
-      case "E_IMAGE":
-        return interrupted("imagePull", message);
-      case "E_PAYLOAD":
-      case "E_FILE":
-        return {
-          type: "failed",
-          code: error.code,
-          exitCode: 0,
-          signal: null,
-          message: cleanMessage(message),
-        };
-      default:
-        return interrupted("runtime", message);
-    }
-  }
-  if (systemCode === "ENOSPC" || systemCode === "EDQUOT")
-    return interrupted("diskFull", `the node's scratch directory is full: ${text}`);
-  if (systemCode === undefined) throw error;
-  return interrupted("runtime", text);
-}
-
-function interrupted(reason: InterruptionReason, message: string): Outcome {
-  return { type: "interrupted", reason, message: cleanMessage(message) };
 }
