@@ -7,6 +7,7 @@ import { EXIT, type ExitCode, HyperpilotError, errorText } from "../protocol/err
 import { PILOT } from "../protocol/limits.ts";
 import type { FromPilot, GrantedItem, Outcome, ToPilot } from "../protocol/pilot-messages.ts";
 import type { SlotResources } from "../protocol/resources.ts";
+import type { RegistryCredential } from "../protocol/rest.ts";
 import type { TaskSpecification } from "../protocol/task.ts";
 import type { Agent, AgentAction, AgentInput } from "./agent-port.ts";
 import { cleanMessage } from "./clean-message.ts";
@@ -25,7 +26,7 @@ export interface PilotDeps {
   readonly spawners: readonly Spawner[];
   readonly runner: PayloadRunner;
   readonly stage: Stage;
-  readonly api: Pick<ServerApi, "putLog" | "getSteeringInput">;
+  readonly api: Pick<ServerApi, "putLog" | "getSteeringInput" | "getRegistryCredential">;
   /** The pilot has nothing more to do; called once. */
   readonly onExit: (code: ExitCode, detail: string) => void;
 }
@@ -195,7 +196,7 @@ class RunningPilot implements PilotProgram {
     spec: TaskSpecification,
     signal: AbortSignal,
   ): Promise<EvaluationEnd> {
-    const { stage, runner, spawners, slots, clock, log } = this.#deps;
+    const { stage, runner, spawners, slots, clock, log, api } = this.#deps;
     const beganMs = clock.monotonicMs();
     const spawner = spawners[item.slot];
     const slot = slots[item.slot];
@@ -206,7 +207,10 @@ class RunningPilot implements PilotProgram {
         sandboxSha256 === null ? null : await stage.hold(sandboxSha256, item.token, signal);
       try {
         const sandboxFile = staged?.file ?? null;
-        return await runner.run({ item, spec, sandboxFile, slot, spawner, signal });
+        const credentialOf = (registry: string): Promise<RegistryCredential | null> =>
+          api.getRegistryCredential(item.token, registry, signal);
+        const request = { item, spec, sandboxFile, slot, spawner, signal };
+        return await runner.run({ ...request, credentialOf });
       } finally {
         staged?.release();
       }

@@ -9,7 +9,12 @@ import { connectPinned } from "../common/pinned-tls.ts";
 import { ERROR_KINDS, type ErrorCode, HyperpilotError, errorText } from "../protocol/errors.ts";
 import { PILOT, TASK } from "../protocol/limits.ts";
 import { type GrantedItem, PilotSessionAnswer } from "../protocol/pilot-messages.ts";
-import { API_ROOT, ErrorAnswer } from "../protocol/rest.ts";
+import {
+  API_ROOT,
+  CredentialAnswer,
+  ErrorAnswer,
+  type RegistryCredential,
+} from "../protocol/rest.ts";
 
 const ANSWER_BYTES_MAX = 65_536;
 
@@ -26,6 +31,12 @@ export interface ServerApi {
   getSandbox(sha256: string, call: LeaseCall): Promise<void>;
   /** Text of %IN, for the lease of a steering run. */
   getSteeringInput(token: string, signal: AbortSignal): Promise<string>;
+  /** The task owner's credential for a registry, for a lease of the task; null when there is none. */
+  getRegistryCredential(
+    token: string,
+    registry: string,
+    signal: AbortSignal,
+  ): Promise<RegistryCredential | null>;
   putLog(item: GrantedItem, file: string, signal: AbortSignal): Promise<void>;
 }
 
@@ -89,6 +100,18 @@ export function createServerApi(address: ServerAddress): ServerApi {
       const path = "/leases/steering-input";
       const response = await exchange(address, { method: "GET", path, token, signal });
       return textOf(response, PILOT.steeringInputBytesMax);
+    },
+    getRegistryCredential: async (token, registry, signal) => {
+      const query = new URLSearchParams({ registry });
+      const path = `/leases/registry-credential?${query.toString()}`;
+      const response = await exchange(address, { method: "GET", path, token, signal });
+      const answer = CredentialAnswer.safeParse(parsedJson(await textOf(response)));
+      if (answer.success) return answer.data.credential;
+      throw new HyperpilotError({
+        code: "E_PROTOCOL",
+        message: "The server's answer about a registry could not be read.",
+        remedy: "Check that server and pilot have compatible versions.",
+      });
     },
     putLog: async (granted, file, signal) => {
       const { item, epoch, token } = granted;

@@ -59,6 +59,9 @@ export const SERVER = {
   watchHeartbeatMs: 15_000,
   /** Attempts and interruptions of one point that are shown, the newest ones. */
   historyEntriesMax: 100,
+  /** Registries that one user keeps credentials for, and the length of one password or token. */
+  secretsPerUserMax: 100,
+  secretBytesMax: 16 * KIB,
   requestTimeoutMs: 60_000,
   headersTimeoutMs: 10_000,
   headerBytesMax: 16 * KIB,

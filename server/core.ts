@@ -78,6 +78,12 @@ export interface FailureCause {
   readonly nodes: Set<string>;
 }
 
+/** Interruptions because the task's image cannot be had, since one could be started or the task was resumed. */
+export interface ImageFailure extends FailureCause {
+  /** What the last node said. */
+  detail: string;
+}
+
 export interface Task {
   readonly id: TaskId;
   readonly owner: string;
@@ -119,6 +125,7 @@ export interface Task {
   interruptions: number;
   /** Failures while no loss is there, by cause (error code and exit code). */
   readonly failures: Map<string, FailureCause>;
+  imageFailure: ImageFailure | null;
   /** Durations of the last finished evaluations, seconds. */
   readonly durations: number[];
   /** Best loss so far, one per improvement, with the number of losses by then. */

@@ -11,7 +11,7 @@ import type {
   SubmissionId,
   TaskId,
 } from "../protocol/ids.ts";
-import type { Outcome } from "../protocol/pilot-messages.ts";
+import type { ImageCause, Outcome } from "../protocol/pilot-messages.ts";
 import type { QueueConfig } from "../protocol/queue.ts";
 import type { PointState, TaskState } from "../protocol/states.ts";
 import type { TaskSpecification } from "../protocol/task.ts";
@@ -164,6 +164,8 @@ export type HyperpilotEvent =
       readonly seq: number | null;
       readonly node: string;
       readonly detail: string;
+      /** The task's image cannot be had anywhere; absent otherwise. */
+      readonly imageCause?: ImageCause;
       readonly previousSeq: number;
     })
   | (Base & {

@@ -31,6 +31,13 @@ const PASSED_ON = [
   "TMPDIR",
   "CUDA_VISIBLE_DEVICES",
   "HYPERPILOT_SCRATCH",
+  "HYPERPILOT_IMAGE_CACHE",
+  "HOME",
+  "XDG_RUNTIME_DIR",
+  "https_proxy",
+  "HTTPS_PROXY",
+  "no_proxy",
+  "NO_PROXY",
 ];
 
 export function createLocalDriver(options: LocalDriverOptions): BatchDriver {

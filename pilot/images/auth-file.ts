@@ -1,4 +1,4 @@
-import type { RegistryCredential } from "../runtime/runtime.ts";
+import type { RegistryCredential } from "../../protocol/rest.ts";
 
 /** Content of a credentials file of docker's form, for the registry of one image. */
 export function authFileText(reference: string, credential: RegistryCredential): string {

@@ -7,7 +7,8 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { HyperpilotError } from "../../protocol/errors.ts";
 import type { ImageReference } from "../../protocol/image-reference.ts";
-import type { Environment, RegistryCredential } from "../runtime/runtime.ts";
+import type { RegistryCredential } from "../../protocol/rest.ts";
+import type { Environment } from "../runtime/runtime.ts";
 import { imageDenied, imageNotFound } from "./image-errors.ts";
 import { askRegistry, type RegistryAnswer } from "./registry-http.ts";
 

@@ -1,5 +1,6 @@
 /** The Runtime port: one way of running a payload in a sandbox. */
 import type { Gpu } from "../../protocol/resources.ts";
+import type { RegistryCredential } from "../../protocol/rest.ts";
 
 /** Where every container runtime binds the work directory. */
 export const WORK_DIRECTORY_INSIDE = "/srv/workDir";
@@ -98,11 +99,6 @@ export interface PullRequest {
   readonly scratch: string;
   readonly environment: Environment;
   readonly signal: AbortSignal;
-}
-
-export interface RegistryCredential {
-  readonly username: string;
-  readonly password: string;
 }
 
 export interface Runtime {

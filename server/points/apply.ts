@@ -164,12 +164,21 @@ function endLease(core: Core, task: Task, event: EventOf<"leaseEnded">): void {
     point.interruptionsInRow += 1;
     task.interruptions += 1;
   }
+  if (event.imageCause !== undefined) noteImageFailure(task, event);
   if (event.infrastructure)
     blameNode(core, task, event.node, task.jobs.get(point.jobId)?.queue ?? "");
   if (point.state === "leased") {
     moveTo(task, point, "ready");
     if (event.reason !== "revoked") task.ready.push(point);
   }
+}
+
+function noteImageFailure(task: Task, event: EventOf<"leaseEnded">): void {
+  const failure = task.imageFailure ?? { count: 0, nodes: new Set<string>(), detail: "" };
+  failure.count += 1;
+  failure.detail = event.detail;
+  if (failure.nodes.size < TASK.failFastNodes) failure.nodes.add(event.node);
+  task.imageFailure = failure;
 }
 
 function blameNode(core: Core, task: Task, node: string, queue: string): void {
@@ -193,6 +202,8 @@ function endAttempt(core: Core, task: Task, event: EventOf<"attemptEnded">): voi
   point.historySeq = core.seq;
   point.attempts = event.attempt;
   point.interruptionsInRow = 0;
+  // Its image was there.
+  task.imageFailure = null;
   chargeJob(task, point.jobId);
   const queue = task.jobs.get(point.jobId)?.queue;
   const health = queue === undefined ? undefined : core.nodes.get(nodeKey(queue, event.node));

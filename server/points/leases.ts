@@ -1,5 +1,6 @@
 /** Ends of leases other than by a result: interruptions, releases, revocations, lost pilots. */
 import { TASK } from "../../protocol/limits.ts";
+import type { ImageCause } from "../../protocol/pilot-messages.ts";
 import { nodeKey, type Point, type Task } from "../core.ts";
 import type { JobEndReason, LeaseEndReason } from "../events.ts";
 import type { LivePilot } from "../live.ts";
@@ -12,6 +13,7 @@ export interface LeaseEnd {
   readonly infrastructure: boolean;
   readonly seq: number | null;
   readonly detail: string;
+  readonly imageCause?: ImageCause;
   readonly jobEnd: JobEndReason;
 }
 
@@ -29,6 +31,7 @@ export function endLease(turn: Turn, task: Task, point: Point, end: LeaseEnd): v
     seq: end.seq,
     node: point.node,
     detail: end.detail,
+    ...(end.imageCause === undefined ? {} : { imageCause: end.imageCause }),
     previousSeq: point.historySeq,
   });
   endJob(turn, task, point.jobId, end.jobEnd);

@@ -115,10 +115,13 @@ function recordInterruption(turn: Turn, task: Task, point: Point, result: Result
   if (outcome.type !== "interrupted") return;
   const evicted =
     outcome.reason === "eviction" || outcome.reason === "drain" || outcome.reason === "pilotStop";
+  const { imageCause } = outcome;
   endLease(turn, task, point, {
     reason: "interrupted",
     interruption: true,
-    infrastructure: !evicted,
+    // No node can help an image that does not exist.
+    infrastructure: !evicted && imageCause === undefined,
+    ...(imageCause === undefined ? {} : { imageCause }),
     seq: result.seq,
     detail: `${outcome.reason}: ${outcome.message}`,
     jobEnd: "interrupted",

@@ -13,6 +13,7 @@ import type { Sessions } from "../gateway/sessions.ts";
 import type { Principal } from "../inbox.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Logs } from "../logs.ts";
+import type { RegistrySecrets } from "../secrets/registry-secrets.ts";
 import type { Gauges } from "../views/admin.ts";
 
 export interface RestDeps {
@@ -23,6 +24,7 @@ export interface RestDeps {
   readonly sessions: Pick<Sessions, "isAlive" | "cut" | "closeOfToken" | "count">;
   readonly sessionTokens: SessionTokens;
   readonly leaseTokens: LeaseTokens;
+  readonly secrets: RegistrySecrets;
   readonly clock: Clock;
   readonly log: Logger;
   /** Figures of the process: version, memory, free disk space, event loop. */

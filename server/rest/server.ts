@@ -15,6 +15,7 @@ import { answerError } from "./errors.ts";
 import { pilotHandlers } from "./pilots.ts";
 import { pointHandlers } from "./points.ts";
 import { queueHandlers } from "./queues.ts";
+import { secretHandlers } from "./secrets.ts";
 import { taskHandlers } from "./tasks.ts";
 import { uploadHandlers } from "./uploads.ts";
 import { createWatching } from "./watch.ts";
@@ -88,6 +89,7 @@ function register(app: FastifyInstance, deps: RestDeps): void {
     ...queueHandlers(deps),
     ...pilotHandlers(deps),
     ...uploadHandlers(deps),
+    ...secretHandlers(deps),
     ...adminHandlers(deps),
     ...watching.handlers,
   };

@@ -108,6 +108,7 @@ function defineTask(core: Core, event: EventOf<"taskDefined">): void {
     attemptsFailed: 0,
     interruptions: 0,
     failures: new Map(),
+    imageFailure: null,
     durations: [],
     bestSoFar: [],
     version: 1,
@@ -119,7 +120,10 @@ function changeState(core: Core, task: Task, event: EventOf<"taskStateChanged">)
     throw new Error(`task ${task.id}: ${task.state} is never followed by ${event.state}`);
   }
   const newRound = isEnded(task.state) && event.state === "running";
-  if (task.state === "paused") task.failures.clear();
+  if (task.state === "paused") {
+    task.failures.clear();
+    task.imageFailure = null;
+  }
   task.state = event.state;
   task.reason = event.reason;
   task.drains = event.drains;
@@ -155,6 +159,7 @@ function startRound(task: Task): void {
   task.askingEnded = null;
   task.newsForSteering = true;
   task.failures.clear();
+  task.imageFailure = null;
   for (const point of task.points.values()) {
     if (point.state !== "notEvaluated") continue;
     task.counts.notEvaluated -= 1;

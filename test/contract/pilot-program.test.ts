@@ -92,6 +92,7 @@ describe("the pilot around its payloads", () => {
         },
       },
       api: {
+        getRegistryCredential: () => Promise.resolve(null),
         getSteeringInput: () => Promise.resolve(""),
         putLog: async (_item, file) => {
           await putLog();

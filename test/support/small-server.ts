@@ -17,9 +17,11 @@ import { createBootSecretIssuer, SERVER_PRINCIPAL } from "../../server/gateway/b
 import { listenForPeers } from "../../server/gateway/listener.ts";
 import { Sessions } from "../../server/gateway/sessions.ts";
 import type { Effect } from "../../server/inbox.ts";
-import { createMemoryJournal } from "../../server/journal/memory-journal.ts";
+import { createMemoryDisk, createMemoryJournal } from "../../server/journal/memory-journal.ts";
 import { createLive } from "../../server/live.ts";
 import type { Logs } from "../../server/logs.ts";
+import { openRegistrySecrets } from "../../server/secrets/registry-secrets.ts";
+import { temporaryDirectory } from "./temporary-directory.ts";
 import { createRestServer } from "../../server/rest/server.ts";
 
 export interface SmallServer {
@@ -31,6 +33,9 @@ export interface SmallServer {
   readonly sessionTokens: SessionTokens;
   /** Output by "<task>/<point>". */
   readonly output: Map<string, string>;
+  readonly secretsDirectory: string;
+  /** Everything that was journaled, as text. */
+  journaled(): string;
   token(roles: Role["roles"], user?: string): Promise<string>;
   call(
     token: string | null,
@@ -42,7 +47,8 @@ export interface SmallServer {
 }
 
 export async function startSmallServer(): Promise<SmallServer> {
-  const journal = createMemoryJournal();
+  const disk = createMemoryDisk();
+  const journal = createMemoryJournal({ disk });
   const { term } = await journal.open();
   const core = createCore();
   const clock = systemClock;
@@ -87,6 +93,7 @@ export async function startSmallServer(): Promise<SmallServer> {
     read: (taskId, pointId) => Promise.resolve(output.get(`${taskId}/${pointId}`) ?? ""),
     removeTask: () => Promise.resolve(),
   };
+  const directory = temporaryDirectory();
   const blobs = createMemoryBlobs();
   const gauges = () =>
     Promise.resolve({
@@ -98,7 +105,10 @@ export async function startSmallServer(): Promise<SmallServer> {
       freeBytes: 1e12,
     });
   const rest = createRestServer(
-    { engine, blobs, logs, journal, sessions, sessionTokens, leaseTokens, clock, log, gauges },
+    {
+      ...{ engine, blobs, logs, journal, sessions, sessionTokens, leaseTokens, clock, log, gauges },
+      secrets: await openRegistrySecrets(directory.path, clock),
+    },
     { tls: null, behindProxy: [] },
   );
   listenForPeers({ server: rest.server, sessions, sessionTokens, engine, log });
@@ -112,6 +122,8 @@ export async function startSmallServer(): Promise<SmallServer> {
     leaseTokens,
     sessionTokens,
     output,
+    secretsDirectory: directory.path,
+    journaled: () => disk.records.map(({ value }) => Buffer.from(value).toString("latin1")).join(),
     token: async (roles, user = "anna") => {
       const { id, secret, sha256 } = drawToken();
       const role = { user, roles };
@@ -146,6 +158,7 @@ export async function startSmallServer(): Promise<SmallServer> {
       await rest.close();
       await engine.stop();
       await journal.close();
+      await directory.remove();
     },
   };
 }

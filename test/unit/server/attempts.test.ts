@@ -159,3 +159,63 @@ describe("failing fast", () => {
     assert.equal(stubborn.state, "running");
   });
 });
+
+describe("an image that cannot be had", () => {
+  const REFUSED = {
+    type: "interrupted",
+    reason: "imagePull",
+    message: "image docker://x was not found",
+  } as const;
+
+  it("pauses the search when two nodes say so, with their words; it uses no attempt and blames no node", () => {
+    const world = new World();
+    const first = world.pilot({ node: "node1" });
+    const second = world.pilot({ node: "node2" });
+    const limits = { maxPoints: 10, nPointsPerIteration: 10, nParallelEvaluation: 2 };
+    const task = world.submit({}, limits);
+    first.end({ ...REFUSED, imageCause: "notFound" });
+    first.end({ ...REFUSED, imageCause: "notFound" });
+    assert.equal(task.state, "running");
+    second.end({ ...REFUSED, imageCause: "denied" });
+    assert.equal(task.state, "paused");
+    assert.match(
+      task.reason,
+      /the image cannot be had on 2 nodes: imagePull: image docker:\/\/x was not found; then 'hyperpilot task resume \d+'/,
+    );
+    assert.equal(
+      [...task.points.values()].every(({ attempts }) => attempts === 0),
+      true,
+    );
+    assert.equal(world.core.nodes.size, 0);
+    world.command({ type: "controlTask", taskId: task.id, action: "resume" });
+    assert.equal(task.state, "running");
+    first.end({ ...REFUSED, imageCause: "denied" });
+    assert.equal(task.state, "running", "it counts anew");
+  });
+
+  it("pauses it on the only node at the second time, but not when images could be had in between", () => {
+    const world = new World();
+    const pilot = world.pilot();
+    const task = world.submit({}, { maxPoints: 10, nPointsPerIteration: 10 });
+    pilot.end({ ...REFUSED, imageCause: "notFound" });
+    pilot.loss(1);
+    pilot.end({ ...REFUSED, imageCause: "notFound" });
+    assert.equal(task.state, "running");
+    pilot.end({ ...REFUSED, imageCause: "notFound" });
+    assert.equal(task.state, "paused");
+    assert.match(task.reason, /on the only node/);
+  });
+
+  it("does not pause it when the registry could only not be reached, or with --noFailFast", () => {
+    const world = new World();
+    const pilot = world.pilot();
+    const limits = { maxPoints: 10, nPointsPerIteration: 10 };
+    const task = world.submit({}, limits);
+    for (let time = 0; time < 5; time += 1) pilot.end(REFUSED);
+    assert.equal(task.state, "running");
+    world.command({ type: "controlTask", taskId: task.id, action: "kill" });
+    const stubborn = world.submit({ failFast: false }, limits);
+    for (let time = 0; time < 5; time += 1) pilot.end({ ...REFUSED, imageCause: "notFound" });
+    assert.equal(stubborn.state, "running");
+  });
+});
