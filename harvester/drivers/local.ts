@@ -34,10 +34,6 @@ const PASSED_ON = [
   "HYPERPILOT_IMAGE_CACHE",
   "HOME",
   "XDG_RUNTIME_DIR",
-  "https_proxy",
-  "HTTPS_PROXY",
-  "no_proxy",
-  "NO_PROXY",
 ];
 
 export function createLocalDriver(options: LocalDriverOptions): BatchDriver {

@@ -1,9 +1,11 @@
 /** Payloads in Apptainer, or in Singularity, its elder: SIF files, sandbox directories, images of registries made SIF files. */
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { HyperpilotError } from "../../protocol/errors.ts";
 import { findProgram } from "./find-program.ts";
 import { makeHostRoot, readHostSystem } from "./host-system.ts";
 import { permittedImage } from "./image-directory.ts";
+import { kernelPaths } from "./kernel-paths.ts";
 import {
   type CommandEnd,
   type PayloadCommand,
@@ -37,6 +39,7 @@ const PRELUDE = `echo '${STARTED}' >&3; exec 3>&-; HOME=${WORK_DIRECTORY_INSIDE}
 export function createApptainer(options: ApptainerOptions): Runtime {
   const { name, scratchDirectory } = options;
   const program = options.program ?? findProgram(name);
+  const empty = join(scratchDirectory, "empty");
   const remedy = `install ${name} (Debian: apt-get install apptainer) and allow user namespaces (user.max_user_namespaces above 0)`;
 
   function build(
@@ -64,6 +67,7 @@ export function createApptainer(options: ApptainerOptions): Runtime {
           ...(request.mounts ?? []).map((path) => bind(workDirectory, path)),
           bind(temporaryDirectory, "/tmp"),
           bind(temporaryDirectory, "/var/tmp"),
+          ...protection(empty),
           ...binds,
         ].flatMap((text) => ["--bind", text]),
         ...(request.gpus.length > 0 ? ["--nv"] : []),
@@ -107,6 +111,18 @@ export function createApptainer(options: ApptainerOptions): Runtime {
 function isolation(): readonly string[] {
   const privileges = process.getuid?.() === 0 ? ["--no-privs"] : [];
   return [...privileges, "--containall", "--no-home", "--cleanenv"];
+}
+
+/** Root's payload owns what the node's root owns: settings of the kernel, and the files that the program binds by itself. */
+function protection(empty: string): readonly string[] {
+  if (process.getuid?.() !== 0) return [];
+  const { settings, belowSys } = kernelPaths();
+  const files = ["/etc/hosts", "/etc/localtime"].filter((path) => existsSync(path));
+  mkdirSync(empty, { recursive: true, mode: 0o700 });
+  return [
+    ...[...settings, "/sys", ...files].map((path) => `${bind(path, path)}:ro`),
+    ...belowSys.map((path) => `${bind(empty, path)}:ro`),
+  ];
 }
 
 /** Errors: E_RUNTIME for a path that the option cannot express. */

@@ -15,6 +15,7 @@ import { createApptainer } from "../../pilot/runtime/apptainer.ts";
 import { createBubblewrap } from "../../pilot/runtime/bubblewrap.ts";
 import { createDocker } from "../../pilot/runtime/docker.ts";
 import { gpuDevices } from "../../pilot/runtime/gpu-devices.ts";
+import { kernelPaths } from "../../pilot/runtime/kernel-paths.ts";
 import { runtimeFor, runtimeNames, workingRuntimes } from "../../pilot/runtime/ladder.ts";
 import { createNone } from "../../pilot/runtime/none.ts";
 import { createPodman } from "../../pilot/runtime/podman.ts";
@@ -407,6 +408,7 @@ describe("Runtime: bubblewrap, its own ways", () => {
     ]);
     const tail = [
       ...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/dev/shm"],
+      ...kernelPaths().settings.flatMap((path) => ["--ro-bind", path, path]),
       ...["--bind", request.temporaryDirectory, "/tmp"],
       ...["--bind", request.temporaryDirectory, "/var/tmp"],
       ...["--ro-bind", "/data/a", "/data/a", "--ro-bind", "/data/b/c", "/data/b/c"],
@@ -495,6 +497,7 @@ describe("Runtime: apptainer, its own ways", () => {
       ...["--bind", `${request.workDirectory}:/srv/workDir`],
       ...["--bind", `${request.temporaryDirectory}:/tmp`],
       ...["--bind", `${request.temporaryDirectory}:/var/tmp`],
+      ...protectedPaths(),
       request.image,
     ]);
   });
@@ -543,6 +546,17 @@ describe("Runtime: apptainer, its own ways", () => {
     assert.match(result.reason, /did not start the payload/);
   });
 });
+
+/** What root's payload could write without it. */
+function protectedPaths(): readonly string[] {
+  if (process.getuid?.() !== 0) return [];
+  const { settings, belowSys } = kernelPaths();
+  assert.ok(settings.includes("/proc/sys"));
+  return [
+    ...[...settings, "/sys", "/etc/hosts", "/etc/localtime"].map((path) => `${path}:${path}:ro`),
+    ...belowSys.map((path) => `${join(directory.path, "empty")}:${path}:ro`),
+  ].flatMap((text) => ["--bind", text]);
+}
 
 describe("GPU devices of a payload", () => {
   const gpu = (uuid: string) => ({ uuid, model: "A100", memoryBytes: 1, driver: null });

@@ -136,10 +136,18 @@ export class Deployment {
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-    const answer: unknown = await response.json();
+    const answer: unknown = response.status === 204 ? null : await response.json();
     if (!response.ok)
       throw Object.assign(new Error(JSON.stringify(answer)), { status: response.status, answer });
     return schema === undefined ? (answer as T) : schema.parse(answer);
+  }
+
+  /** An answer that is no JSON, such as output. */
+  async text(path: string): Promise<string> {
+    const { server, token } = this.access();
+    const headers = { authorization: `Bearer ${token}` };
+    const response = await fetch(`${server}${API_ROOT}${path}`, { headers });
+    return response.text();
   }
 
   async submit(
