@@ -10,6 +10,7 @@ import type { SlotResources } from "../protocol/resources.ts";
 import type { LeaseFileKind } from "../protocol/routes.ts";
 import type { TaskSpecification } from "../protocol/task.ts";
 import type { LeftByEvaluation } from "./agent-port.ts";
+import type { HoldRequest } from "./images/node-images.ts";
 import { NO_ARTIFACTS, type LeftFile } from "./artifacts.ts";
 import { checkpointNames } from "./checkpoint-names.ts";
 import { type CheckpointSaver, createCheckpointSaver } from "./checkpoint-saver.ts";
@@ -29,7 +30,10 @@ export interface EvaluationNode {
   readonly random: () => number;
   readonly runner: PayloadRunner;
   readonly stage: Stage;
-  readonly api: Pick<ServerApi, "putLog" | "putLeaseFile" | "getCheckpoint">;
+  readonly api: Pick<
+    ServerApi,
+    "putLog" | "putLeaseFile" | "getCheckpoint" | "getRegistryCredential"
+  >;
   /** Private directory on local disk for what comes and goes. */
   readonly spool: string;
   /** Copies and packs at a time. */
@@ -123,7 +127,7 @@ class GrantedEvaluation {
   }
 
   async #runStaged(ending: AbortSignal): Promise<EvaluationEnd> {
-    const { stage, runner } = this.#node;
+    const { api, stage, runner } = this.#node;
     const { item, spec, slot, spawner, signal, eviction } = this.#order;
     if (spawner === undefined || slot === undefined) throw new Error(`no slot ${item.slot}`);
     const { sandboxSha256 } = spec;
@@ -133,7 +137,9 @@ class GrantedEvaluation {
       const fetched = await this.#fetchCheckpoint(ending);
       ending.throwIfAborted();
       const sandboxFile = staged?.file ?? null;
-      const what = { item, spec, sandboxFile, slot, spawner, signal, eviction };
+      const credentialOf: HoldRequest["credentialOf"] = (registry) =>
+        api.getRegistryCredential(item.token, registry, ending);
+      const what = { item, spec, sandboxFile, slot, spawner, signal, eviction, credentialOf };
       const checkpoints = this.#checkpoints(fetched);
       return await runner.run(checkpoints === null ? what : { ...what, checkpoints });
     } finally {

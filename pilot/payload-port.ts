@@ -1,10 +1,12 @@
 /** What one evaluation on a node is given, and what becomes of it. */
 import type { Clock } from "../common/clock.ts";
 import type { GrantedItem, Outcome } from "../protocol/pilot-messages.ts";
+import type { QueueConfig } from "../protocol/queue.ts";
 import type { SlotResources } from "../protocol/resources.ts";
 import type { TaskSpecification } from "../protocol/task.ts";
 import type { Artifacts } from "./artifacts.ts";
 import type { CheckpointSaver } from "./checkpoint-saver.ts";
+import type { HoldRequest, NodeImages } from "./images/node-images.ts";
 import type { PayloadExit } from "./output-json.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import type { Spawner } from "./spawner.ts";
@@ -16,12 +18,8 @@ export interface PayloadRunnerOptions {
   /** Private directory of this pilot process on local disk; made when missing. */
   readonly scratch: string;
   /** What the queue gives its payloads. */
-  readonly queue: {
-    readonly environment: Readonly<Record<string, string>>;
-    readonly readOnlyPaths: readonly string[];
-    /** What its nodes use for the images that tasks name. */
-    readonly images: Readonly<Record<string, string>>;
-  };
+  readonly queue: Pick<QueueConfig, "environment" | "readOnlyPaths" | "images">;
+  readonly images: NodeImages;
 }
 
 export interface EvaluationRequest {
@@ -39,6 +37,8 @@ export interface EvaluationRequest {
   readonly checkpoints?: EvaluationCheckpoints;
   /** Reads what the payload has left; by default its output file as an evaluation's. */
   readonly readOutcome?: (work: string, exit: PayloadExit) => Outcome;
+  /** The task owner's credential for a registry; by default there is none. */
+  readonly credentialOf?: HoldRequest["credentialOf"];
   /** Added to the payload's environment. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Further paths inside at which the work directory is found. */

@@ -46,6 +46,7 @@ class PayloadWatch implements Watch {
   readonly #timers = new Map<string, Timer>();
   readonly #abort: () => void;
   #ended: Ended | null = null;
+  #isOver = false;
   #killing: Promise<void> = Promise.resolve();
 
   constructor(options: WatchOptions) {
@@ -73,6 +74,7 @@ class PayloadWatch implements Watch {
   }
 
   stop(): void {
+    this.#isOver = true;
     this.#options.signal.removeEventListener("abort", this.#abort);
     this.#options.eviction?.removeEventListener("abort", this.#evict);
     for (const timer of this.#timers.values()) timer.cancel();
@@ -118,12 +120,15 @@ class PayloadWatch implements Watch {
   }
 
   #checkMemory(): void {
-    this.#after("memory", PILOT.memorySampleMs, () => {
-      const { spawner, memoryBytesMax } = this.#options;
-      const bytes = spawner.pid === null ? 0 : payloadMemoryBytes(spawner.pid, memoryBytesMax);
-      if (bytes > memoryBytesMax) this.#end({ type: "memory", bytes });
-      else this.#checkMemory();
-    });
+    this.#after("memory", PILOT.memorySampleMs, () => void this.#sampleMemory());
+  }
+
+  async #sampleMemory(): Promise<void> {
+    const { spawner, memoryBytesMax } = this.#options;
+    const bytes = payloadMemoryBytes(await spawner.processes(), memoryBytesMax);
+    if (this.#isOver) return;
+    if (bytes > memoryBytesMax) this.#end({ type: "memory", bytes });
+    else this.#checkMemory();
   }
 
   #after(name: string, ms: number, action: () => void): void {

@@ -1,10 +1,12 @@
 /** One evaluation on this node, from the granted item to its outcome. */
-import { mkdirSync, readFileSync, statfsSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { errorText, systemErrorCode } from "../protocol/errors.ts";
 import { PILOT } from "../protocol/limits.ts";
 import type { Outcome } from "../protocol/pilot-messages.ts";
 import { type Artifacts, NO_ARTIFACTS, collectArtifacts } from "./artifacts.ts";
+import type { HeldImage } from "./images/node-images.ts";
+import { interrupted, memoryMessage, outcomeOfError, timedOut } from "./outcomes.ts";
 import { type OutputFile, createOutputFile } from "./output-file.ts";
 import { payloadEnvironment } from "./payload-environment.ts";
 import type {
@@ -13,11 +15,10 @@ import type {
   PayloadRunner,
   PayloadRunnerOptions,
 } from "./payload-port.ts";
-import { interrupted, memoryMessage, outcomeOfError, timedOut } from "./payload-outcome.ts";
 import { type Watch, watchPayload } from "./payload-watch.ts";
 import type { PayloadExit } from "./output-json.ts";
 import { readOutput } from "./results.ts";
-import { type ResolvedImage, resolveImage } from "./runtime/image-name.ts";
+import { resolveImage } from "./runtime/image-name.ts";
 import { runtimeFor } from "./runtime/ladder.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import type { SpawnEnd } from "./spawner.ts";
@@ -48,6 +49,14 @@ export function createPayloadRunner(options: PayloadRunnerOptions): PayloadRunne
   };
 }
 
+/** A payload's surroundings, once its image is on the node. */
+interface Started {
+  readonly directories: PayloadDirectories;
+  readonly runtime: Runtime;
+  readonly held: HeldImage;
+  readonly isTrusted: boolean;
+}
+
 interface Paths {
   readonly root: string;
   readonly log: string;
@@ -70,6 +79,7 @@ class RunningEvaluation {
   #log: OutputFile | null = null;
   #artifacts: Artifacts = NO_ARTIFACTS;
   #isEvicted = false;
+  #beganMs = 0;
 
   constructor(options: PayloadRunnerOptions, request: EvaluationRequest, paths: Paths) {
     this.#options = options;
@@ -80,14 +90,14 @@ class RunningEvaluation {
   async run(): Promise<EvaluationEnd> {
     const { clock } = this.#options;
     const { signal } = this.#request;
-    const beganMs = clock.monotonicMs();
+    this.#beganMs = clock.monotonicMs();
     let outcome: Outcome;
     try {
       outcome = await this.#evaluate();
     } catch (error) {
       outcome = outcomeOfError(error);
     }
-    const durationSeconds = (clock.monotonicMs() - beganMs) / 1_000;
+    const durationSeconds = (clock.monotonicMs() - this.#beganMs) / 1_000;
     const logTail = this.#finishLog();
     const leftover = await this.#removeDirectories();
     return {
@@ -103,6 +113,7 @@ class RunningEvaluation {
 
   async #evaluate(): Promise<Outcome> {
     const { spec, item, sandboxFile, signal, eviction, checkpoints } = this.#request;
+    const { images, queue, runtimes, clock } = this.#options;
     const tarball = checkpoints?.tarball ?? null;
     const directories = makePayloadDirectories(this.#paths.root);
     await fillWorkDirectory(directories.work, {
@@ -115,22 +126,40 @@ class RunningEvaluation {
     this.#isEvicted = eviction?.aborted === true;
     if (signal.aborted || this.#isEvicted)
       return interrupted("pilotStop", "stopped before the start");
-    const saver = (await checkpoints?.begin(directories.work)) ?? null;
+    const { image, isOperators } = resolveImage(spec.evaluation.container, queue.images);
+    const runtime = runtimeFor(image, runtimes);
+    const held = await images.hold(runtime, image, {
+      taskId: item.item.taskId,
+      credentialOf: this.#request.credentialOf ?? (() => Promise.resolve(null)),
+      say: (line) => appendFileSync(this.#paths.log, `[hyperpilot] ${line}\n`),
+      signal: eviction === undefined ? signal : AbortSignal.any([signal, eviction]),
+    });
+    // Waiting for an image is not the evaluation's time.
+    this.#beganMs = clock.monotonicMs();
+    const isTrusted = isOperators || image.startsWith("docker://");
+    try {
+      return await this.#runPayload({ directories, runtime, held, isTrusted }, this.#log);
+    } finally {
+      held.release();
+    }
+  }
+
+  async #runPayload(started: Started, log: OutputFile): Promise<Outcome> {
+    const { spec, spawner, slot, signal, eviction, checkpoints } = this.#request;
+    const { clock } = this.#options;
+    const { work } = started.directories;
+    const saver = (await checkpoints?.begin(work)) ?? null;
     const watch = watchPayload({
-      spawner: this.#request.spawner,
-      clock: this.#options.clock,
-      log: this.#log,
+      ...{ spawner, clock, log, signal, eviction },
       timeoutSeconds: spec.evaluation.timeoutSeconds,
-      memoryBytesMax: this.#request.slot.memoryBytes,
-      signal,
-      eviction,
+      memoryBytesMax: slot.memoryBytes,
     });
     try {
-      const end = await this.#start(directories, this.#log);
+      const end = await this.#start(started, log);
       await watch.finish();
       if (watch.ended?.type === "evicted") await saver?.finish();
-      const outcome = this.#judge(directories, end, watch);
-      if (outcome.type !== "interrupted") await this.#collect(directories.work, outcome);
+      const outcome = this.#judge(started, end, watch);
+      if (outcome.type !== "interrupted") await this.#collect(work, outcome);
       return outcome;
     } finally {
       watch.stop();
@@ -147,9 +176,9 @@ class RunningEvaluation {
     this.#artifacts = await collectArtifacts(work, spec.evaluation, to);
   }
 
-  #start(directories: PayloadDirectories, log: OutputFile): Promise<SpawnEnd> {
+  #start(started: Started, log: OutputFile): Promise<SpawnEnd> {
     const { queue } = this.#options;
-    const runtime = this.#runtime();
+    const { directories, runtime, held } = started;
     const { spec, item, slot, spawner } = this.#request;
     const outside = {
       workDirectory: directories.work,
@@ -157,7 +186,8 @@ class RunningEvaluation {
     };
     const command = runtime.command({
       ...outside,
-      ...this.#image(),
+      image: held.image,
+      imageIsTrusted: started.isTrusted,
       exec: spec.evaluation.exec,
       environment: {
         ...payloadEnvironment({
@@ -179,23 +209,13 @@ class RunningEvaluation {
       cwd: directories.work,
       outputFile: log.path,
       statusFile: command.reportsStatus ? directories.statusFile : null,
+      ...(command.container === undefined ? {} : { container: command.container }),
     });
   }
 
-  /** Errors: E_IMAGE. */
-  #runtime(): Runtime {
-    return runtimeFor(this.#image().image, this.#options.runtimes);
-  }
-
-  /** Errors: E_IMAGE. */
-  #image(): ResolvedImage {
-    const { container } = this.#request.spec.evaluation;
-    return resolveImage(container, this.#options.queue.images);
-  }
-
-  #judge(directories: PayloadDirectories, end: SpawnEnd, watch: Watch): Outcome {
+  #judge(started: Started, end: SpawnEnd, watch: Watch): Outcome {
     const { ended } = watch;
-    if (ended === null) return this.#judgeOwnEnd(directories, end);
+    if (ended === null) return this.#judgeOwnEnd(started, end);
     switch (ended.type) {
       case "stopped":
         return interrupted("pilotStop", "stopped");
@@ -218,12 +238,15 @@ class RunningEvaluation {
   }
 
   /** The payload ended by itself. */
-  #judgeOwnEnd(directories: PayloadDirectories, end: SpawnEnd): Outcome {
+  #judgeOwnEnd({ directories, runtime, held }: Started, end: SpawnEnd): Outcome {
     const { exitCode, signal } = end;
     const outputTail = this.#log?.tail(PILOT.inlineLogBytesMax) ?? "";
     const statusText = readStatus(directories.statusFile);
-    const verdict = this.#runtime().verdict({ exitCode, outputTail, statusText });
-    if (verdict.type === "runtimeFailed") return interrupted("runtime", verdict.message);
+    const verdict = runtime.verdict({ exitCode, outputTail, statusText });
+    if (verdict.type === "runtimeFailed") {
+      held.doubt();
+      return interrupted("runtime", verdict.message);
+    }
     const name = this.#request.spec.evaluation.output;
     const exit: PayloadExit = { exitCode, signal, outputTail };
     const { readOutcome } = this.#request;

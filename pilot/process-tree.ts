@@ -40,14 +40,16 @@ export function sessionMembers(session: number): readonly number[] {
     .map(Number);
 }
 
-/** Processes among `pids` that live in a PID namespace below the pilot's own: those inside a container. */
+/**
+ * Processes among `pids` that live in a PID namespace below the pilot's own: those inside a container. Not the first one
+ * of the namespace: that is the runtime's own, and hands some signals on, so that others would get them twice.
+ */
 export function inNestedNamespace(pids: readonly number[]): readonly number[] {
-  const own = namespaceDepth("self");
-  return pids.filter((pid) => namespaceDepth(String(pid)) > own);
-}
-
-function namespaceDepth(pid: string): number {
-  return namespacePids(pid).length;
+  const depth = namespacePids("self").length;
+  return pids.filter((pid) => {
+    const inside = namespacePids(String(pid));
+    return inside.length > depth && inside.at(-1) !== "1";
+  });
 }
 
 /** Numbers of a process in the PID namespaces from the pilot's own down to its own. */
@@ -93,6 +95,19 @@ function catches(pid: number, signal: number): boolean {
 export function isRunning(pid: number): boolean {
   const state = statFields(String(pid))[0];
   return state !== undefined && state !== "Z" && state !== "X";
+}
+
+/** When the process started, in clock ticks since the boot; with the pid it names one process. null when it is gone. */
+export function startTicksOf(pid: number | "self"): string | null {
+  return statFields(String(pid))[19] ?? null;
+}
+
+/** Processes whose command line holds `text`. */
+export function processesNaming(text: string): readonly number[] {
+  return listProc("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => readProc(`/proc/${pid}/cmdline`).includes(text))
+    .map(Number);
 }
 
 /** Fields of /proc/PID/stat from the third (state) on: the second, the name, may hold spaces and parentheses. */

@@ -6,6 +6,7 @@ import { pipeline } from "node:stream/promises";
 import { HyperpilotError } from "../protocol/errors.ts";
 import { PILOT, TASK } from "../protocol/limits.ts";
 import { type BlobRef, type GrantedItem, PilotSessionAnswer } from "../protocol/pilot-messages.ts";
+import { CredentialAnswer, type RegistryCredential } from "../protocol/rest.ts";
 import type { LeaseFileKind } from "../protocol/routes.ts";
 import {
   type ServerAddress,
@@ -30,6 +31,12 @@ export interface ServerApi {
   getSandbox(sha256: string, call: LeaseCall): Promise<void>;
   /** Text of %IN, for the lease of a steering run. */
   getSteeringInput(token: string, signal: AbortSignal): Promise<string>;
+  /** The task owner's credential for a registry, for a lease of the task; null when there is none. */
+  getRegistryCredential(
+    token: string,
+    registry: string,
+    signal: AbortSignal,
+  ): Promise<RegistryCredential | null>;
   putLog(item: GrantedItem, file: string, signal: AbortSignal): Promise<void>;
   /** Uploads a file of these bytes; a message under the lease says what it is for. */
   putLeaseFile(kind: LeaseFileKind, blob: BlobRef, call: LeaseCall): Promise<void>;
@@ -45,27 +52,8 @@ export interface LeaseCall {
 
 export function createServerApi(address: ServerAddress): ServerApi {
   return {
-    exchangeSecret: async (secret, instance, signal) => {
-      const body = Buffer.from(JSON.stringify({ instance }));
-      const response = await exchange(address, {
-        method: "POST",
-        path: "/pilot-sessions",
-        token: secret,
-        signal,
-        body: {
-          type: "application/json",
-          sizeBytes: body.length,
-          content: () => Readable.from([body]),
-        },
-      });
-      const answer = PilotSessionAnswer.safeParse(parsedJson(await textOf(response)));
-      if (answer.success) return answer.data;
-      throw new HyperpilotError({
-        code: "E_PROTOCOL",
-        message: "The server's answer to the boot secret could not be read.",
-        remedy: "Check that server and pilot have compatible versions.",
-      });
-    },
+    exchangeSecret: (secret, instance, signal) =>
+      exchangeSecret(address, secret, { instance, signal }),
     getSandbox: (sha256, call) => {
       const bound = { bytesMax: TASK.sandboxBytesMax, what: "The task's files" };
       return download(address, `/sandboxes/${sha256}`, call, bound);
@@ -90,6 +78,18 @@ export function createServerApi(address: ServerAddress): ServerApi {
       const response = await exchange(address, { method: "GET", path, token, signal });
       return textOf(response, PILOT.steeringInputBytesMax);
     },
+    getRegistryCredential: async (token, registry, signal) => {
+      const query = new URLSearchParams({ registry });
+      const path = `/leases/registry-credential?${query.toString()}`;
+      const response = await exchange(address, { method: "GET", path, token, signal });
+      const answer = CredentialAnswer.safeParse(parsedJson(await textOf(response)));
+      if (answer.success) return answer.data.credential;
+      throw new HyperpilotError({
+        code: "E_PROTOCOL",
+        message: "The server's answer about a registry could not be read.",
+        remedy: "Check that server and pilot have compatible versions.",
+      });
+    },
     putLog: async (granted, file, signal) => {
       const { item, epoch, token } = granted;
       if (item.type !== "evaluation") return;
@@ -110,6 +110,32 @@ export function createServerApi(address: ServerAddress): ServerApi {
       response.resume();
     },
   };
+}
+
+async function exchangeSecret(
+  address: ServerAddress,
+  secret: string,
+  { instance, signal }: { readonly instance: string; readonly signal: AbortSignal },
+): Promise<PilotSessionAnswer> {
+  const body = Buffer.from(JSON.stringify({ instance }));
+  const response = await exchange(address, {
+    method: "POST",
+    path: "/pilot-sessions",
+    token: secret,
+    signal,
+    body: {
+      type: "application/json",
+      sizeBytes: body.length,
+      content: () => Readable.from([body]),
+    },
+  });
+  const answer = PilotSessionAnswer.safeParse(parsedJson(await textOf(response)));
+  if (answer.success) return answer.data;
+  throw new HyperpilotError({
+    code: "E_PROTOCOL",
+    message: "The server's answer to the boot secret could not be read.",
+    remedy: "Check that server and pilot have compatible versions.",
+  });
 }
 
 async function download(

@@ -17,7 +17,7 @@ import type { Stage } from "./stage.ts";
 
 export interface SteeringNode {
   readonly runner: PayloadRunner;
-  readonly api: Pick<ServerApi, "getSteeringInput">;
+  readonly api: Pick<ServerApi, "getSteeringInput" | "getRegistryCredential">;
   readonly stage: Stage;
   readonly spawner: Spawner | undefined;
   readonly slot: SlotResources | undefined;
@@ -91,6 +91,7 @@ async function execute(
       environment,
       mounts,
       writableRoot: true,
+      credentialOf: (registry) => api.getRegistryCredential(item.token, registry, signal),
     });
   } finally {
     staged?.release();

@@ -71,6 +71,9 @@ export const SERVER = {
   watchHeartbeatMs: 15_000,
   /** Attempts and interruptions of one point that are shown, the newest ones. */
   historyEntriesMax: 100,
+  /** Registries that one user keeps credentials for, and the length of one password or token. */
+  secretsPerUserMax: 100,
+  secretBytesMax: 16 * KIB,
   requestTimeoutMs: 60_000,
   headersTimeoutMs: 10_000,
   headerBytesMax: 16 * KIB,
@@ -153,6 +156,26 @@ export const PILOT = {
   removeEntriesMax: 2_000,
   runtimeProbeTimeoutMs: 20_000,
   gpuProbeTimeoutMs: 10_000,
+  /** What is read of the output of a container engine's own commands. */
+  engineOutputBytesMax: MIB,
+  /** One image from its registry, unpacking included. */
+  imagePullTimeoutMs: 1_800_000,
+  /** How long a registry that cannot be reached is asked again before an evaluation is given back. */
+  imageRetryMs: 300_000,
+  /** How long the digest of an image's tag counts; then the registry is asked again. */
+  imageResolvedMs: 600_000,
+  /** Names of images whose digests are remembered; the oldest goes first. */
+  imagesResolvedMax: 1_000,
+  /** Images on a node, shared by the pilots of a user; the least recently used that nobody uses goes first. */
+  imageCacheBytesMax: 50_000_000_000,
+  /** An image stays in use for this long after its last payload: the next one often wants it. */
+  imageIdleMs: 60_000,
+  /** How often a running pull tells how far it is. */
+  imageProgressMs: 10_000,
+  /** Manifest of an image; the bound of the OCI distribution specification. */
+  imageManifestBytesMax: 4 * MIB,
+  registryTimeoutMs: 30_000,
+  registryRedirectsMax: 3,
   gpusMax: 64,
   idleSecondsDefault: 300,
   outboxItemsMax: 10_000,

@@ -43,6 +43,10 @@ export const INTERRUPTION_REASONS = [
 ] as const;
 export type InterruptionReason = (typeof INTERRUPTION_REASONS)[number];
 
+/** What is wrong with an image; `unfit`: a path that is not there, or a form that is not run there. */
+export const IMAGE_CAUSES = ["notFound", "denied", "unfit"] as const;
+export type ImageCause = (typeof IMAGE_CAUSES)[number];
+
 /** How one evaluation ended. */
 export const Outcome = z.discriminatedUnion("type", [
   /** `exitCode` other than 0 is shown as a warning: a valid output.json counts. */
@@ -68,7 +72,13 @@ export const Outcome = z.discriminatedUnion("type", [
     message: text,
   }),
   z.object({ type: z.literal("timeout"), afterSeconds: z.number().nonnegative(), message: text }),
-  z.object({ type: z.literal("interrupted"), reason: z.enum(INTERRUPTION_REASONS), message: text }),
+  z.object({
+    type: z.literal("interrupted"),
+    reason: z.enum(INTERRUPTION_REASONS),
+    message: text,
+    /** With `imagePull`, when the task names an image that cannot be had anywhere. */
+    imageCause: z.enum(IMAGE_CAUSES).optional(),
+  }),
 ]);
 export type Outcome = z.infer<typeof Outcome>;
 

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { QueueConfig } from "./queue.ts";
 import { SUBMISSION_STATES } from "./harvester-messages.ts";
+import { SERVER } from "./limits.ts";
 import { BlobRef, Outcome } from "./pilot-messages.ts";
 import { Capacity } from "./resources.ts";
 import { POINT_STATES, QUEUE_STATES, TASK_STATES } from "./states.ts";
@@ -229,6 +230,31 @@ export const TokenView = z.object({
   createdAt: time,
 });
 export type TokenView = z.infer<typeof TokenView>;
+
+const controlCharacters = /[\0-\x1f\x7f]/;
+
+/** A user's credential for one registry. */
+export const RegistryCredential = z.strictObject({
+  username: z
+    .string()
+    .min(1)
+    .max(255)
+    .refine((text) => !text.includes(":") && !controlCharacters.test(text), "not a user name"),
+  /** Password or token. */
+  password: z
+    .string()
+    .min(1)
+    .max(SERVER.secretBytesMax)
+    .refine((text) => !controlCharacters.test(text), "not a password or token"),
+});
+export type RegistryCredential = z.infer<typeof RegistryCredential>;
+
+/** What is shown of a secret: never its value. */
+export const SecretView = z.object({ registry: z.string(), username: z.string(), setAt: time });
+export type SecretView = z.infer<typeof SecretView>;
+
+/** null: the task's owner has none for this registry. */
+export const CredentialAnswer = z.object({ credential: RegistryCredential.nullable() });
 
 export const StatusView = z.object({
   version: z.string(),

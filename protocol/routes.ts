@@ -4,6 +4,7 @@ import { QueueConfig } from "./queue.ts";
 import {
   API_ROOT,
   ControlRequest,
+  CredentialAnswer,
   IssueTokenAnswer,
   IssueTokenRequest,
   LimitsRequest,
@@ -11,8 +12,10 @@ import {
   PointDetail,
   PointView,
   QueueView,
+  RegistryCredential,
   RetryRequest,
   SegmentDetail,
+  SecretView,
   StateAnswer,
   StatusView,
   SubmitAnswer,
@@ -23,6 +26,7 @@ import {
   WhyAnswer,
   listOf,
 } from "./rest.ts";
+import { RegistryName } from "./image-reference.ts";
 import { POINT_STATES, TASK_STATES } from "./states.ts";
 
 /** One route: the server registers it, OpenAPI lists it, the client calls it. */
@@ -256,6 +260,35 @@ export const ROUTES = {
     path: "/tokens/:id",
     summary: "Revoke a token",
     access: "admin",
+  },
+  listSecrets: {
+    method: "GET",
+    path: "/secrets",
+    summary: "Registries that you keep credentials for, without the secrets",
+    access: "user",
+    answer: listOf(SecretView),
+  },
+  putSecret: {
+    method: "PUT",
+    path: "/secrets/:registry",
+    summary: "Keep your credential for a registry, for the images of your searches",
+    access: "user",
+    body: RegistryCredential,
+    answer: SecretView,
+  },
+  removeSecret: {
+    method: "DELETE",
+    path: "/secrets/:registry",
+    summary: "Forget your credential for a registry",
+    access: "user",
+  },
+  registryCredential: {
+    method: "GET",
+    path: "/leases/registry-credential",
+    summary: "Credential of the search's owner for a registry, for a lease",
+    access: "lease",
+    query: z.strictObject({ registry: RegistryName }),
+    answer: CredentialAnswer,
   },
   pilotSession: {
     method: "POST",

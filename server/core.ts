@@ -130,8 +130,10 @@ export interface OpenRun {
   lease: { readonly pilotId: PilotId; readonly slot: number } | null;
 }
 
+/** Interruptions on one node because the task's image cannot be had there. */
 export interface ImageFailure {
   count: number;
+  /** What it said last. */
   detail: string;
 }
 

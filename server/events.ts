@@ -11,7 +11,7 @@ import type {
   SubmissionId,
   TaskId,
 } from "../protocol/ids.ts";
-import type { BlobRef, Outcome } from "../protocol/pilot-messages.ts";
+import type { BlobRef, ImageCause, Outcome } from "../protocol/pilot-messages.ts";
 import type { QueueConfig } from "../protocol/queue.ts";
 import type { PointState, TaskState } from "../protocol/states.ts";
 import type { TaskSpecification } from "../protocol/task.ts";
@@ -182,6 +182,8 @@ export type HyperpilotEvent =
       readonly detail: string;
       readonly restored?: string | undefined;
       readonly warnings?: readonly string[] | undefined;
+      /** The task's image cannot be had anywhere; absent otherwise. */
+      readonly imageCause?: ImageCause;
       readonly previousSeq: number;
     })
   | (Base & {

@@ -33,6 +33,7 @@ import { localQueueChanges, type Machine } from "./queues/local-queue.ts";
 import type { RestDeps } from "./rest/context.ts";
 import { createRestServer } from "./rest/server.ts";
 import { restore } from "./restore.ts";
+import { openRegistrySecrets } from "./secrets/registry-secrets.ts";
 import { createAsker } from "./samplers/asker.ts";
 import { systemDisk } from "./system-disk.ts";
 
@@ -84,6 +85,7 @@ async function open(config: ServerConfig, ports: ProgramPorts, closers: Closer[]
   closers.push(() => void lag.disable());
   const rest: RestDeps = {
     ...middle,
+    secrets: await openRegistrySecrets(join(config.data, "secrets"), clock),
     sessionTokens: createSessionTokens(key, clock),
     clock,
     log,

@@ -209,7 +209,7 @@ function endLease(core: Core, task: Task, event: EventOf<"leaseEnded">): void {
     point.interruptionsInRow += 1;
     task.interruptions += 1;
   }
-  if (isImageFailure(event)) noteImageFailure(task, event);
+  if (event.imageCause !== undefined) noteImageFailure(task, event);
   if (event.infrastructure)
     blameNode(core, task, event.node, task.jobs.get(point.jobId)?.queue ?? "");
   if (point.state === "leased") {
@@ -218,18 +218,12 @@ function endLease(core: Core, task: Task, event: EventOf<"leaseEnded">): void {
   }
 }
 
-const IMAGE_FAILURE = "imagePull: ";
-
-function isImageFailure(event: EventOf<"leaseEnded">): boolean {
-  return event.interruption && event.detail.startsWith(IMAGE_FAILURE);
-}
-
-function noteImageFailure(task: Task, event: EventOf<"leaseEnded">): void {
-  const known = task.imageFailures.get(event.node);
+function noteImageFailure(task: Task, { node, detail }: EventOf<"leaseEnded">): void {
+  const known = task.imageFailures.get(node);
   // More nodes than decide anything need not be told apart.
   if (known === undefined && task.imageFailures.size >= TASK.failFastNodes) return;
-  const detail = event.detail.slice(IMAGE_FAILURE.length);
-  task.imageFailures.set(event.node, { count: (known?.count ?? 0) + 1, detail });
+  const words = detail.replace(/^imagePull: /, "");
+  task.imageFailures.set(node, { count: (known?.count ?? 0) + 1, detail: words });
 }
 
 function blameNode(core: Core, task: Task, node: string, queue: string): void {

@@ -1,5 +1,6 @@
 /** Ends of leases other than by a result: interruptions, releases, revocations, lost pilots. */
 import { TASK } from "../../protocol/limits.ts";
+import type { ImageCause } from "../../protocol/pilot-messages.ts";
 import { nodeKey, type Point, type Task } from "../core.ts";
 import type { EventOf, JobEndReason, LeaseEndReason } from "../events.ts";
 import { setWaiting, type LivePilot } from "../live.ts";
@@ -13,6 +14,7 @@ export interface LeaseEnd {
   readonly seq: number | null;
   readonly detail: string;
   readonly left?: Pick<EventOf<"leaseEnded">, "warnings" | "restored">;
+  readonly imageCause?: ImageCause;
   readonly jobEnd: JobEndReason;
 }
 
@@ -31,6 +33,7 @@ export function endLease(turn: Turn, task: Task, point: Point, end: LeaseEnd): v
     node: point.node,
     detail: end.detail,
     ...end.left,
+    ...(end.imageCause === undefined ? {} : { imageCause: end.imageCause }),
     previousSeq: point.historySeq,
   });
   endJob(turn, task, point.jobId, end.jobEnd);

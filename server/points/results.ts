@@ -163,14 +163,16 @@ function recordInterruption(turn: Turn, task: Task, point: Point, result: Result
   const { outcome } = result;
   if (outcome.type !== "interrupted") return;
   const evicted = isEviction(outcome.reason);
+  const { imageCause } = outcome;
   // Without a loss the image itself is suspected, and the task is paused; a node is not drained for a mistyped name.
-  const isImages = outcome.reason === "imagePull" && task.lossCount === 0;
+  const isImages = imageCause !== undefined && task.lossCount === 0;
   // What ended the lease before has counted already: one lease is one interruption.
   const isCounted = point.lease === null;
   endLease(turn, task, point, {
     reason: "interrupted",
     interruption: !isCounted,
     infrastructure: !evicted && !isImages && !isCounted,
+    ...(imageCause === undefined ? {} : { imageCause }),
     seq: result.seq,
     detail: `${outcome.reason}: ${outcome.message}`,
     left: leftBy(result),

@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { HyperpilotError, type ErrorCode } from "../../protocol/errors.ts";
+import { RegistryName } from "../../protocol/image-reference.ts";
 import { LEASE_FILE_KINDS, ROUTES, type Route, type RouteName } from "../../protocol/routes.ts";
 import type { Caller, UserCaller } from "../auth/access.ts";
 import { refusedInput, type RefusedPart } from "./refused-input.ts";
@@ -15,6 +16,7 @@ const PARAMETERS = {
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   name: z.string().min(1).max(63),
   id: z.string().min(1).max(64),
+  registry: RegistryName,
 } as const;
 type Parameters = { readonly [N in keyof typeof PARAMETERS]: z.infer<(typeof PARAMETERS)[N]> };
 

@@ -13,6 +13,7 @@ import type { Sessions } from "../gateway/sessions.ts";
 import type { Principal } from "../inbox.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Logs } from "../logs.ts";
+import type { RegistrySecrets } from "../secrets/registry-secrets.ts";
 import type { Gauges } from "../views/admin.ts";
 
 export interface RestDeps {
@@ -25,6 +26,7 @@ export interface RestDeps {
   readonly leaseTokens: LeaseTokens;
   /** A backup as of now; `seq`: number of the last event, about. */
   readonly backup: (seq: number) => AsyncIterable<Uint8Array>;
+  readonly secrets: RegistrySecrets;
   readonly clock: Clock;
   readonly log: Logger;
   /** Figures of the process: version, memory, free disk space, event loop. */

@@ -16,6 +16,7 @@ import { leaseFileHandlers } from "./lease-files.ts";
 import { pilotHandlers } from "./pilots.ts";
 import { pointHandlers } from "./points.ts";
 import { queueHandlers } from "./queues.ts";
+import { secretHandlers } from "./secrets.ts";
 import { taskHandlers } from "./tasks.ts";
 import { endIfSlow, receiveDeadlineMs, uploadHandlers } from "./uploads.ts";
 import { createWatching } from "./watch.ts";
@@ -91,6 +92,7 @@ function register(app: FastifyInstance, deps: RestDeps): void {
     ...pilotHandlers(deps),
     ...uploadHandlers(deps),
     ...leaseFileHandlers(deps),
+    ...secretHandlers(deps),
     ...adminHandlers(deps),
     ...watching.handlers,
   };

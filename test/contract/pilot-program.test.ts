@@ -40,6 +40,7 @@ const CAPACITY = {
   sources: {},
 };
 const SPAWNER: Spawner = {
+  processes: () => Promise.resolve([]),
   pid: null,
   start: () => Promise.reject(new Error("not used")),
   kill: () => Promise.resolve(),
@@ -101,6 +102,7 @@ describe("the pilot around its payloads", () => {
       packs: new Permits(1),
       usePolling: false,
       api: {
+        getRegistryCredential: () => Promise.resolve(null),
         getSteeringInput: () => Promise.resolve(""),
         putLeaseFile: (kind, blob, { token }) => putLeaseFile(kind, blob, token),
         getCheckpoint: () => Promise.reject(new Error("not used")),

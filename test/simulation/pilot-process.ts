@@ -44,6 +44,7 @@ export function startPilot(cluster: Cluster, start: PilotStart): PilotHandle {
 const NO_SPAWNER: Spawner = {
   pid: null,
   start: () => notHere(),
+  processes: () => Promise.resolve([]),
   kill: () => Promise.resolve(),
   close: () => Promise.resolve(),
 };
@@ -54,7 +55,12 @@ const notHere = (): Promise<never> => Promise.reject(new Error("payloads only pr
 const NO_NODE = {
   runner: { run: notHere },
   stage: { hold: notHere },
-  api: { putLog: notHere, putLeaseFile: notHere, getCheckpoint: notHere },
+  api: {
+    putLog: notHere,
+    putLeaseFile: notHere,
+    getCheckpoint: notHere,
+    getRegistryCredential: notHere,
+  },
   spool: "/nowhere",
   packs: new Permits(1),
   usePolling: true,

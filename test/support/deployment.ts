@@ -178,7 +178,7 @@ export class Deployment {
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-    const answer: unknown = JSON.parse(response.text);
+    const answer: unknown = response.status === 204 ? null : JSON.parse(response.text);
     if (!response.ok)
       throw Object.assign(new Error(JSON.stringify(answer)), { status: response.status, answer });
     return schema === undefined ? (answer as T) : schema.parse(answer);
@@ -204,6 +204,14 @@ export class Deployment {
     });
     if (!response.ok) throw new Error(await response.text());
     return new Uint8Array(await response.arrayBuffer());
+  }
+
+  /** An answer that is no JSON, such as output. */
+  async text(path: string): Promise<string> {
+    const { server, token } = this.access();
+    const headers = { authorization: `Bearer ${token}` };
+    const response = await fetch(`${server}${API_ROOT}${path}`, { headers });
+    return response.text();
   }
 
   async submit(

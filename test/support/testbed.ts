@@ -12,6 +12,9 @@ export const testbed = {
   programs: join(directory, "bin"),
   apptainer: join(directory, "bin", "apptainer"),
   singularity: join(directory, "bin", "singularity"),
+  podman: join(directory, "bin", "podman"),
+  registryProgram: join(directory, "bin", "docker-registry"),
+  registryStorage: join(directory, "registry"),
   imageDirectory: join(directory, "images", "payload"),
   sifFile: join(directory, "images", "payload.sif"),
   /** All libraries for steering in one image. */
@@ -22,7 +25,7 @@ export const testbed = {
 
 /** Skips the suite, by name, where the testbed has not been built: it needs root and Debian. */
 export function requireTestbed(context: Mocha.Context): void {
-  if (existsSync(join(directory, "version"))) return;
+  if (existsSync(testbed.podman)) return;
   console.log("        skipped: no testbed here (scripts/testbed builds it)");
   context.skip();
 }

@@ -220,7 +220,12 @@ describe("A search with images", function () {
       "GET",
       "/pilots",
     );
-    assert.deepEqual(items[0]?.capacity.runtimes, ["bubblewrap", "apptainer", "singularity"]);
+    assert.deepEqual(items[0]?.capacity.runtimes, [
+      "bubblewrap",
+      "apptainer",
+      "singularity",
+      "podman",
+    ]);
   });
 });
 

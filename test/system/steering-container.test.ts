@@ -8,6 +8,7 @@ import { runSteering, type SteeringEnd } from "../../pilot/steering-run.ts";
 import { TaskSpecification } from "../../protocol/task.ts";
 import { buildOciImage } from "../support/oci-image.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary-directory.ts";
+import { testImages } from "../support/node-images.ts";
 import { requireTestbed, testbed } from "../support/testbed.ts";
 
 /** What the steering of the tests is told. */
@@ -26,23 +27,30 @@ describe("one run of container steering in apptainer", function () {
     spawner = createSpawner({ directory: join(directory.path, "scripts"), clock: systemClock });
   });
   afterEach(async () => {
+    for (const close of closers.splice(0)) close();
     await spawner.close();
     await directory.remove();
   });
+
+  const closers: (() => void)[] = [];
 
   function steer(
     steering: { container: string | null; exec: string },
     image: string,
   ): Promise<SteeringEnd> {
     const scratch = join(directory.path, "scratch");
+    const runtimes = [
+      createApptainer({
+        name: "apptainer",
+        scratchDirectory: directory.path,
+        program: testbed.apptainer,
+      }),
+    ];
+    const images = testImages({ directory: join(directory.path, "images"), runtimes });
+    closers.push(() => images.close());
     const runner = createPayloadRunner({
-      runtimes: [
-        createApptainer({
-          name: "apptainer",
-          scratchDirectory: directory.path,
-          program: testbed.apptainer,
-        }),
-      ],
+      runtimes,
+      images,
       clock: systemClock,
       scratch,
       queue: { environment: {}, readOnlyPaths: [], images: { "registry.example/own:1": image } },
@@ -72,7 +80,10 @@ describe("one run of container steering in apptainer", function () {
     return runSteering(
       {
         runner,
-        api: { getSteeringInput: () => Promise.resolve(INPUT) },
+        api: {
+          getSteeringInput: () => Promise.resolve(INPUT),
+          getRegistryCredential: () => Promise.resolve(null),
+        },
         stage: { hold: () => Promise.reject(new Error("no files")) },
         spawner,
         slot,

@@ -217,7 +217,7 @@ describe("an image that cannot be used", () => {
   /** And time passes until the node may have another try. */
   const noImage = (world: World, pilot: TestPilot): void => {
     const message = "image /x.sif cannot be read on this node; name one that exists";
-    pilot.end({ type: "interrupted", reason: "imagePull", message });
+    pilot.end({ type: "interrupted", reason: "imagePull", imageCause: "unfit", message });
     world.tick(60);
   };
 
