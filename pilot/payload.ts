@@ -12,6 +12,7 @@ import { type OutputFile, createOutputFile } from "./output-file.ts";
 import { payloadEnvironment } from "./payload-environment.ts";
 import { type Watch, watchPayload } from "./payload-watch.ts";
 import type { PayloadExit } from "./output-json.ts";
+import { withPointArguments } from "./point-arguments.ts";
 import { readOutput } from "./results.ts";
 import { runtimeFor } from "./runtime/ladder.ts";
 import type { Runtime } from "./runtime/runtime.ts";
@@ -64,6 +65,10 @@ export interface EvaluationEnd {
   readonly logTail: string;
   /** What could not be removed from the node, for the pilot's log; null when all is gone. */
   readonly leftover: string | null;
+  /** The runtime that ran it; null when none was chosen. */
+  readonly runtime: string | null;
+  /** Most memory that its processes were seen to use; null when it ended before the first look. */
+  readonly memoryBytesPeak: number | null;
 }
 
 export interface PayloadRunner {
@@ -98,6 +103,8 @@ class RunningEvaluation {
   readonly #request: EvaluationRequest;
   readonly #paths: Paths;
   #log: OutputFile | null = null;
+  #runtimeName: string | null = null;
+  #memoryBytesPeak: number | null = null;
 
   constructor(options: PayloadRunnerOptions, request: EvaluationRequest, paths: Paths) {
     this.#options = options;
@@ -124,6 +131,8 @@ class RunningEvaluation {
       logFile: this.#log?.path ?? null,
       logTail,
       leftover,
+      runtime: this.#runtimeName,
+      memoryBytesPeak: this.#memoryBytesPeak,
     };
   }
 
@@ -151,12 +160,14 @@ class RunningEvaluation {
       return this.#judge(directories, end, watch);
     } finally {
       watch.stop();
+      this.#memoryBytesPeak = watch.memoryBytesPeak;
     }
   }
 
   #start(directories: PayloadDirectories, log: OutputFile): Promise<SpawnEnd> {
     const { queue } = this.#options;
     const runtime = this.#runtime();
+    this.#runtimeName = runtime.name;
     const { spec, item, slot, spawner } = this.#request;
     const outside = {
       workDirectory: directories.work,
@@ -165,7 +176,7 @@ class RunningEvaluation {
     const command = runtime.command({
       ...outside,
       image: spec.evaluation.container,
-      exec: spec.evaluation.exec,
+      exec: withPointArguments(spec.evaluation, item.pointText),
       environment: {
         ...payloadEnvironment({
           item,
@@ -226,7 +237,7 @@ class RunningEvaluation {
     const { readOutcome } = this.#request;
     const outcome =
       readOutcome === undefined
-        ? readOutput(directories.work, name, exit)
+        ? readOutput(directories.work, name, exit, (bytesMax) => this.#log?.tail(bytesMax) ?? "")
         : readOutcome(directories.work, exit);
     if (outcome.type === "failed" && this.#isDiskFull())
       return interrupted(

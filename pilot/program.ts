@@ -170,7 +170,9 @@ class RunningPilot implements PilotProgram {
     const text = await this.#deliverLog(item, end, controller.signal);
     if (end.leftover !== null) log.warn("leftover", { error: end.leftover });
     const { outcome, durationSeconds } = end;
-    log.info("ended", { item: item.item, slot, outcome: outcome?.type ?? "stopped" });
+    const { runtime, memoryBytesPeak } = end;
+    const used = { seconds: durationSeconds, runtime, memoryBytesPeak };
+    log.info("ended", { item: item.item, slot, outcome: outcome?.type ?? "stopped", ...used });
     this.#running.delete(slot);
     const lease = { item: item.item, epoch: item.epoch, slot };
     this.#handle({ type: "payloadEnded", lease, outcome, durationSeconds, log: text });
@@ -214,7 +216,8 @@ class RunningPilot implements PilotProgram {
       if (!signal.aborted) log.error("evaluationFailed", { item: item.item, error: textOf(error) });
       const durationSeconds = (clock.monotonicMs() - beganMs) / 1_000;
       const outcome = signal.aborted ? null : notOfThePayload(error);
-      return { outcome, durationSeconds, logFile: null, logTail: "", leftover: null };
+      const nothing = { logFile: null, logTail: "", leftover: null };
+      return { outcome, durationSeconds, ...nothing, runtime: null, memoryBytesPeak: null };
     }
   }
 

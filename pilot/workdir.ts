@@ -15,7 +15,7 @@ import { promisify } from "node:util";
 import { extractArchive } from "../common/archive.ts";
 import { HyperpilotError, errorText } from "../protocol/errors.ts";
 import { PILOT } from "../protocol/limits.ts";
-import type { Evaluation } from "../protocol/task.ts";
+import { DEFAULT_OUTPUT, printedLossName, type Evaluation } from "../protocol/task.ts";
 
 /** Everything that the pilot keeps of one evaluation, in one directory that nobody else may enter. */
 export interface PayloadDirectories {
@@ -58,8 +58,11 @@ export async function fillWorkDirectory(work: string, contents: WorkContents): P
       bytesMax: PILOT.extractedSandboxBytesMax,
       depthMax: PILOT.extractedSandboxDepthMax,
     });
-  if (evaluation.output !== "none")
-    rmSync(pathWithin(work, evaluation.output), { recursive: true, force: true });
+  const isPrinted = printedLossName(evaluation.output) !== null;
+  if (evaluation.output !== "none") {
+    const output = isPrinted ? DEFAULT_OUTPUT : evaluation.output;
+    rmSync(pathWithin(work, output), { recursive: true, force: true });
+  }
   const input = pathWithin(work, evaluation.input);
   rmSync(input, { recursive: true, force: true });
   mkdirSync(dirname(input), { recursive: true, mode: 0o700 });

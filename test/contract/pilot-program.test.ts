@@ -115,7 +115,8 @@ describe("the pilot around its payloads", () => {
 
   function ended(logFile: string | null, logTail = "tail"): EvaluationEnd {
     const outcome = { type: "loss", loss: 1, exitCode: 0, message: "" } as const;
-    return { outcome, durationSeconds: 1, logFile, logTail, leftover: null };
+    const used = { runtime: "bubblewrap", memoryBytesPeak: 1e6 };
+    return { outcome, durationSeconds: 1, logFile, logTail, leftover: null, ...used };
   }
 
   function logOf(bytes: number): string {

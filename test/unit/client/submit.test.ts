@@ -87,6 +87,7 @@ describe("submit", () => {
           exec: "python3 train.py",
           input: "input.json",
           output: "none",
+          arguments: "none",
           timeoutSeconds: 1.5,
           trainingData: "input_ds.json",
           metadata: null,
