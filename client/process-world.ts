@@ -22,10 +22,14 @@ export function processWorld(programs: Programs): World {
   };
 }
 
-/** A reader that has read enough, such as head, is no error. */
+/** A reader that has read enough, such as head, is no error; nor is a terminal that was closed. */
 export function endQuietlyOnClosedPipe(): void {
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0);
-    throw error;
-  });
+  const end = (error: NodeJS.ErrnoException): void => {
+    if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
+    // Who listens for signals has something to end in order, programs of `up` for example.
+    if (process.listenerCount("SIGTERM") === 0) process.exit(0);
+    process.kill(process.pid, "SIGTERM");
+  };
+  process.stdout.on("error", end);
+  process.stderr.on("error", end);
 }
