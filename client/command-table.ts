@@ -1,6 +1,7 @@
 /** All commands of `hyperpilot`, in the order of the help. */
 import type { Command, CommandGroup } from "./command.ts";
 import { ADMIN_COMMANDS } from "./commands/admin/table.ts";
+import { RUN } from "./commands/run/table.ts";
 import { SERVER_COMMANDS } from "./commands/server/table.ts";
 import { SITE_COMMANDS } from "./commands/site/table.ts";
 import { TASK_COMMANDS } from "./commands/task/table.ts";
@@ -30,6 +31,7 @@ const HELP: Command = {
 };
 
 export const COMMANDS: readonly Command[] = [
+  RUN,
   ...SERVER_COMMANDS,
   SUBMIT,
   ...TASK_COMMANDS,

@@ -19,13 +19,16 @@ const PHPO: Command = {
   ],
   isRemote: true,
   load: async () => {
-    const [{ phpoTask }, { sendTask }] = await Promise.all([
+    const [{ phpoTask }, { sendTask }, { tryTask }] = await Promise.all([
       import("./phpo-task.ts"),
       import("./submit/send.ts"),
+      import("./here/try.ts"),
     ]);
     const run: Run = ({ options, context }) => {
       const { spec, warnings } = phpoTask(options, context.workingDirectory);
       for (const warning of warnings) context.output.talk(`Warning: ${warning}`);
+      const search = { spec, filesDirectory: ".", furtherFiles: [], readOnlyPaths: [], shown: "" };
+      if (flagOption(options, "try")) return tryTask(context, search);
       if (!flagOption(options, "noSubmit"))
         return sendTask(context, { spec, filesDirectory: ".", wait: false });
       context.output.item("TaskSpecification", spec);

@@ -89,6 +89,7 @@ const GRID: readonly OptionSpec[] = [
     description: "read options from a JSON file; the command line wins",
   },
   { flags: "--dumpJson <file>", description: "write all options and the task's id to a JSON file" },
+  { flags: "--try", description: "one point only, here, and a forecast; nothing is submitted" },
   { flags: "--noSubmit", description: "check everything, submit nothing" },
   { flags: "--official", description: "produce an official dataset" },
   { flags: "--workingGroup <group>", description: "working group of the task" },

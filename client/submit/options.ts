@@ -75,5 +75,6 @@ export const SUBMIT_OPTIONS: readonly OptionSpec[] = [
     description: "*.json *.sh *.py *.yaml below it go with the task (the present directory)",
   },
   { flags: "--task <file>", description: "JSON specification of the task; options win over it" },
+  { flags: "--try", description: "one point only, here, and a forecast; nothing is submitted" },
   { flags: "--wait", description: "watch until the end; exit code 5 if the task does not finish" },
 ];

@@ -4,9 +4,11 @@ import { sendTask } from "./send.ts";
 import { specificationOf } from "./specification.ts";
 
 /** `hyperpilot submit`. */
-export const run: Run = ({ options, context }) =>
-  sendTask(context, {
-    spec: specificationOf(options, context.workingDirectory),
-    filesDirectory: textOption(options, "files") ?? ".",
-    wait: flagOption(options, "wait"),
-  });
+export const run: Run = async ({ options, context }) => {
+  const spec = specificationOf(options, context.workingDirectory);
+  const filesDirectory = textOption(options, "files") ?? ".";
+  if (!flagOption(options, "try"))
+    return sendTask(context, { spec, filesDirectory, wait: flagOption(options, "wait") });
+  const { tryTask } = await import("../here/try.ts");
+  return tryTask(context, { spec, filesDirectory, furtherFiles: [], readOnlyPaths: [], shown: "" });
+};
