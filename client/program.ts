@@ -204,9 +204,12 @@ function translated(
       const known =
         command === null ? ["--help", "--version"] : [...longNames(optionsOf(command)), "--help"];
       const near = didYouMean(quoted, known);
-      const remedy =
-        near === null ? `All options: ${help}` : `Did you mean ${near}?\nAll options: ${help}`;
-      return usageError(`Unknown option ${quoted}.`, remedy);
+      const hints = [
+        near === null ? undefined : `Did you mean ${near}?`,
+        command?.unknownOptionHint,
+      ];
+      const remedy = [...hints, `All options: ${help}`].filter((one) => one !== undefined);
+      return usageError(`Unknown option ${quoted}.`, remedy.join("\n"));
     }
     case "commander.unknownCommand":
     case "commander.help":

@@ -74,7 +74,10 @@ export function failureError(
   return new HyperpilotError({
     code: "E_TASK_UNSUCCESSFUL",
     message,
-    why: [`The evaluation ${outcomeWords(outcome)}.`, said].filter((one) => one !== "").join("\n"),
+    why:
+      outcome.type === "failed"
+        ? `${outcome.code}: ${said}`
+        : `It ${outcomeWords(outcome)}. ${said}`,
     remedy: hints.length > 0 ? hints.join("\n") : remedyOf(outcome),
   });
 }

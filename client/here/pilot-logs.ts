@@ -2,7 +2,12 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { systemErrorCode } from "../../protocol/errors.ts";
+import {
+  ERROR_KINDS,
+  systemErrorCode,
+  type ErrorCode,
+  type ErrorParts,
+} from "../../protocol/errors.ts";
 
 /** The end of an evaluation, or of a steering run, as a pilot notes it. */
 const Ended = z.object({
@@ -40,12 +45,28 @@ export function readPilotNotes(data: string): PilotNotes {
   };
 }
 
-/** The lines of pilots that are no log: what a pilot says when it cannot start. The last ones. */
-export function pilotWords(data: string, linesMax = 8): string {
-  const words = pilotLogs(data)
-    .map((text) => text.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("{")))
-    .find((lines) => lines.length > 0);
-  return (words ?? []).slice(0, linesMax).join("\n");
+/** What a pilot that could not start said, in the parts of an error; null when none did. */
+export function pilotFailure(data: string): ErrorParts | null {
+  for (const text of pilotLogs(data)) {
+    const [, code = "", message = ""] = /^✗ (E_\w+) (.+)$/m.exec(text) ?? [];
+    if (!isErrorCode(code)) continue;
+    const part = (label: string): string | undefined =>
+      new RegExp(`^ {2}${label} +(.+(?:\\n {8}.+)*)$`, "m")
+        .exec(text)?.[1]
+        ?.replace(/\n {8}/g, "\n");
+    const [why, remedy] = [part("Why"), part("Do")];
+    return {
+      code,
+      message: `Evaluations cannot be started on this machine: ${message}`,
+      ...(why === undefined ? {} : { why }),
+      ...(remedy === undefined ? {} : { remedy }),
+    };
+  }
+  return null;
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERROR_KINDS, code);
 }
 
 function pilotLogs(data: string): readonly string[] {

@@ -76,8 +76,11 @@ async function fileToRun(
   const common = { filesDirectory: directory, furtherFiles: [inside] };
   if (program === null) {
     const exec = [shellWord(`./${inside}`), ...words].join(" ");
-    const shown = [request.words[0].includes("/") ? shownFile : `./${shownFile}`, ...words];
-    return { ...common, exec, shown: shown.join(" "), readOnlyPaths: [...request.readOnlyPaths] };
+    const path = request.words[0].includes("/") ? shownFile : `./${shownFile}`;
+    // The pilot makes it executable; here it may not be.
+    const start = isExecutable(file) ? [path] : [firstLineOf(file).slice(2).trim(), shownFile];
+    const shown = [...start, ...words].filter((word) => word !== "").join(" ");
+    return { ...common, exec, shown, readOnlyPaths: [...request.readOnlyPaths] };
   }
   const { words: start, readOnlyPaths } = await startOf(request, program, file);
   return {
@@ -148,10 +151,9 @@ function pythonWords({ executable, userBase }: Python): readonly string[] {
 /** `python3` for train.py; null for what is run by itself. Errors: E_FILE. */
 function interpreterOf(file: string): string | null {
   const extension = /\.(\w+)$/.exec(basename(file))?.[1] ?? "";
-  const head = firstBytes(file);
-  const firstLine = head.startsWith("#!") ? (head.split("\n", 1)[0] ?? "") : "";
+  const firstLine = firstLineOf(file);
   if (extension === "py" || /\bpython3?\b/.test(firstLine)) return "python3";
-  if (firstLine !== "" || head.startsWith("\u007fELF")) return null;
+  if (firstLine !== "" || firstBytes(file).startsWith("\u007fELF")) return null;
   const interpreter = INTERPRETERS[extension];
   if (interpreter !== undefined) return interpreter;
   throw new HyperpilotError({
@@ -160,6 +162,12 @@ function interpreterOf(file: string): string | null {
     why: "Its name ends in nothing known, and its first line does not begin with #!.",
     remedy: `Write the whole command: hyperpilot run "PROGRAM ${basename(file)}" --space ...`,
   });
+}
+
+/** "#!/bin/sh" of a script; empty where there is none. */
+function firstLineOf(file: string): string {
+  const head = firstBytes(file);
+  return head.startsWith("#!") ? (head.split("\n", 1)[0] ?? "") : "";
 }
 
 /** Where a program lies in the directory whose files go with the task. Errors: E_USAGE. */
@@ -206,14 +214,19 @@ export function findInPath(name: string, environment: Environment): string | nul
   for (const directory of (environment["PATH"] ?? "").split(delimiter)) {
     if (!directory.startsWith("/")) continue;
     const path = join(directory, name);
-    try {
-      accessSync(path, constants.X_OK);
-      if (statSync(path).isFile()) return path;
-    } catch {
-      // Not there, or not ours to run: the next one.
-    }
+    if (isFile(path) && isExecutable(path)) return path;
   }
   return null;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    // Not there, or not ours to run.
+    return false;
+  }
 }
 
 function isShellWord(word: string): boolean {

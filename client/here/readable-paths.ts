@@ -53,6 +53,7 @@ export async function localQueues(api: Api): Promise<readonly QueueView[]> {
 export async function showPaths(api: Api, paths: readonly string[]): Promise<readonly string[]> {
   const added = new Set<string>();
   for (const { config, pilots } of await localQueues(api)) {
+    if (config.role !== "evaluation") continue;
     const missing = paths.filter(
       (path) => !config.readOnlyPaths.some((known) => isBelow(path, known)),
     );

@@ -38,8 +38,8 @@ export async function searchThere(context: Context, api: Api, search: Search): P
     context.output.talk(
       `Warning: the nodes of ${api.server} must have ${search.readOnlyPaths.join(", ")}.`,
     );
-  const { detail, taskId } = await submitAndWatch(watched, search, false);
-  if (detail !== null) return tellEnd(watched, api, { search, detail });
+  const { detail, taskId } = await submitAndWatch(watched, search, null);
+  if (detail !== null) return tellEnd(watched, api, { search, detail, isOwn: false });
   context.output.talk(`Stopped watching, the task goes on: hyperpilot task watch ${taskId}`);
   return EXIT.interrupted;
 }
@@ -81,9 +81,9 @@ async function searchWithOwn(
       `Note     ${before.length} earlier ${before.length === 1 ? "search goes" : "searches go"} on as well: hyperpilot task list`,
     );
   await letRead(own, api, search);
-  const { detail, taskId } = await submitAndWatch(own, search, true);
+  const { detail, taskId } = await submitAndWatch(own, search, data);
   if (detail === null) return pauseOwn(own, api, taskId);
-  const exitCode = await tellEnd(own, api, { search, detail });
+  const exitCode = await tellEnd(own, api, { search, detail, isOwn: true });
   await untilOthersEnded(own, api, { before, up });
   return exitCode;
 }
@@ -92,7 +92,7 @@ async function searchWithOwn(
 async function submitAndWatch(
   context: Context,
   search: Search,
-  isOwn: boolean,
+  ownData: string | null,
 ): Promise<{ readonly detail: TaskDetail | null; readonly taskId: TaskId }> {
   const { api, answer, spec } = await submitTask(context, search);
   const { taskId } = answer;
@@ -101,11 +101,14 @@ async function submitAndWatch(
   try {
     const isOver = (detail: TaskDetail): boolean => isEnded(detail.state) || isStopped(detail);
     const watched = watchTask(context, api, taskId, isOver);
-    if (!isOwn) return { detail: await watched, taskId };
-    const { signal } = watching;
-    const failing = untilPlacementFails(context.clock, api, { taskId, signal });
-    const detail = await Promise.race([watched, failing]);
-    return { detail, taskId };
+    if (ownData === null) return { detail: await watched, taskId };
+    const placement = { taskId, signal: watching.signal, data: ownData };
+    const failing = untilPlacementFails(context.clock, api, placement);
+    return { detail: await Promise.race([watched, failing]), taskId };
+  } catch (error) {
+    // Otherwise it would begin with the next start of a server here.
+    if (ownData !== null) await endTask(api, taskId);
+    throw error;
   } finally {
     watching.abort();
   }
@@ -116,14 +119,21 @@ function isStopped({ state, attemptsFailed, best }: TaskDetail): boolean {
   return state === "paused" && attemptsFailed > 0 && best === null;
 }
 
+interface Ended {
+  readonly search: Search;
+  readonly detail: TaskDetail;
+  /** The server was started for this search and ends with it. */
+  readonly isOwn: boolean;
+}
+
 async function tellEnd(
   context: Context,
   api: Api,
-  { search, detail }: { readonly search: Search; readonly detail: TaskDetail },
+  { search, detail, isOwn }: Ended,
 ): Promise<ExitCode> {
   const { output } = context;
   const { taskId, best } = detail;
-  if (best === null) throw await noLoss(context, api, { search, detail });
+  if (best === null) throw await noLoss(context, api, { search, detail, isOwn });
   if (output.json) return detail.state === "finished" ? EXIT.success : EXIT.taskUnsuccessful;
   const state = output.paint(stateTone(detail.state), stateText(detail.state));
   output.data(
@@ -137,7 +147,12 @@ async function tellEnd(
         ? `Train with it  hyperpilot task best ${taskId} --export input.json && ${search.shown}`
         : `Train with it  ${search.shown} ${neutralise(options)}`,
     );
-  output.talk(`Next  hyperpilot task points ${taskId} --sort loss`);
+  const look = `hyperpilot task points ${taskId} --sort loss`;
+  output.talk(
+    isOwn
+      ? `Next  to look around: hyperpilot up, and in another terminal: ${look}`
+      : `Next  ${look}`,
+  );
   return detail.state === "finished" ? EXIT.success : EXIT.taskUnsuccessful;
 }
 
@@ -145,25 +160,28 @@ async function tellEnd(
 async function noLoss(
   context: Context,
   api: Api,
-  { search, detail }: { readonly search: Search; readonly detail: TaskDetail },
+  { search, detail, isOwn }: Ended,
 ): Promise<HyperpilotError> {
   const { taskId, state, reason } = detail;
   const failed = await lastFailed(api, taskId);
-  if (!isEnded(state)) {
-    const body = { action: "hardFinish" } as const;
-    await api.call("controlTask", { params: { taskId }, body });
-  }
+  if (!isEnded(state)) await endTask(api, taskId);
   const message = `The search ended without a loss${isStopped(detail) ? `: ${detail.attemptsFailed} evaluations failed` : ""}.`;
   if (failed === null)
     return new HyperpilotError({
       code: "E_TASK_UNSUCCESSFUL",
       message,
       why: reason,
-      remedy: `See why: hyperpilot task why ${taskId}`,
+      remedy: isOwn
+        ? "Look at the search space and the limits, then try again."
+        : `See why: hyperpilot task why ${taskId}`,
     });
   const { directory, files } = filesToSend(context, search);
   const sent = files.map(({ path }) => path);
   return failureError(message, failed, { spec: search.spec, directory, sent, ownPython: null });
+}
+
+async function endTask(api: Api, taskId: TaskId): Promise<void> {
+  await api.call("controlTask", { params: { taskId }, body: { action: "hardFinish" } });
 }
 
 async function pauseOwn(context: Context, api: Api, taskId: TaskId): Promise<ExitCode> {

@@ -7,7 +7,7 @@ import { HyperpilotError } from "../../protocol/errors.ts";
 import { isBuiltin, type TaskSpecification } from "../../protocol/task.ts";
 import type { Api } from "../api.ts";
 import type { Context } from "../context.ts";
-import { formatDuration } from "../format.ts";
+import { cutTo, formatDuration } from "../format.ts";
 import { createDisplay } from "../watch/display.ts";
 import { parametersText } from "../words.ts";
 import { outputEnd } from "./failed-evaluation.ts";
@@ -52,7 +52,7 @@ export async function watchTrial(
         if (seen !== null) return { ...seen, askSeconds };
       }
       if (isEnded(detail.state)) throw await noPoint(api, detail);
-      progress.show(await stageOf(api, detail), seconds);
+      progress.show(await stageOf(api, detail), clock.monotonicMs());
       await clock.sleep(POLL_MS, signal).catch(() => undefined);
     }
     return null;
@@ -119,7 +119,7 @@ async function stageOf(api: Api, detail: TaskDetail): Promise<Stage> {
 }
 
 interface Progress {
-  show(stage: Stage, seconds: number): void;
+  show(stage: Stage, nowMs: number): void;
   close(): void;
 }
 
@@ -137,11 +137,15 @@ function progressOf({ output }: Context): Progress {
     };
   }
   const display = createDisplay(output);
+  let sinceMs = 0;
   return {
-    show: ({ name, more }, seconds) => {
-      const line = `… ${name}${more}, ${formatDuration(Math.floor(seconds))}`;
-      if (line !== last) display.draw([line.slice(0, output.stdout.columns - 1)]);
-      last = line;
+    show: ({ name, more }, nowMs) => {
+      if (name !== last) sinceMs = nowMs;
+      last = name;
+      const line = `… ${name}${more}`;
+      const seconds = Math.floor((nowMs - sinceMs) / 1_000);
+      const time = seconds < 1 ? "" : `, ${formatDuration(seconds)}`;
+      display.draw([cutTo(line, output.stdout.columns - 1 - time.length) + time]);
     },
     close: () => {
       display.draw([]);

@@ -12,7 +12,7 @@ import { filesToSend, submitTask } from "../submit/send.ts";
 import { whileUp, type Up } from "../up/while-up.ts";
 import { failureError, type FailedEvaluation } from "./failed-evaluation.ts";
 import { untilPlacementFails } from "./placement.ts";
-import { pilotWords, readPilotNotes } from "./pilot-logs.ts";
+import { readPilotNotes } from "./pilot-logs.ts";
 import { findInPath } from "./program-to-run.ts";
 import { askPython } from "./python.ts";
 import { localQueues, pathsToShow } from "./readable-paths.ts";
@@ -99,7 +99,7 @@ async function evaluateOne(context: Context, request: TrialRequest): Promise<Tri
   try {
     const seen = await Promise.race([
       watchTrial(context, api, { taskId, signal, startedMs, spec: plan.spec }),
-      untilPlacementFails(context.clock, api, { taskId, signal }),
+      untilPlacementFails(context.clock, api, { taskId, signal, data }),
     ]);
     if (seen === null) return null;
     const notes = readPilotNotes(data);
@@ -110,12 +110,6 @@ async function evaluateOne(context: Context, request: TrialRequest): Promise<Tri
       runtime: notes.evaluation?.runtime ?? null,
       memoryBytesPeak: notes.evaluation?.memoryBytesPeak ?? null,
     };
-  } catch (error) {
-    const words = pilotWords(data);
-    if (!(error instanceof HyperpilotError) || error.code !== "E_RUNTIME" || words === "")
-      throw error;
-    // The harvester knows the last line only.
-    throw new HyperpilotError({ ...error.parts, why: words }, error);
   } finally {
     watching.abort();
   }

@@ -66,6 +66,8 @@ one is started for the search.`.replaceAll("\n", " "),
     },
   ],
   options: RUN_OPTIONS,
+  unknownOptionHint:
+    "Options of the program's own come last, after --: hyperpilot run train.py --space ... -- --epochs 3",
   examples: [
     "hyperpilot run train.py --space 'lr=log(1e-5,1e-1) batch=int(10,30)'",
     "hyperpilot run 'python3 -u train.py --epochs 3' --space 'lr=log(1e-5,1e-1)' --loss val_loss",
