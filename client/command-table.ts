@@ -1,6 +1,8 @@
 /** All commands of `hyperpilot`, in the order of the help. */
 import type { Command, CommandGroup } from "./command.ts";
 import { ADMIN_COMMANDS } from "./commands/admin/table.ts";
+import { INIT } from "./commands/init/table.ts";
+import { POINT_SHELL } from "./commands/point/table.ts";
 import { RUN } from "./commands/run/table.ts";
 import { SERVER_COMMANDS } from "./commands/server/table.ts";
 import { SITE_COMMANDS } from "./commands/site/table.ts";
@@ -31,10 +33,12 @@ const HELP: Command = {
 };
 
 export const COMMANDS: readonly Command[] = [
+  INIT,
   RUN,
   ...SERVER_COMMANDS,
   SUBMIT,
   ...TASK_COMMANDS,
+  POINT_SHELL,
   ...SITE_COMMANDS,
   ...ADMIN_COMMANDS,
   HELP,
@@ -43,6 +47,7 @@ export const COMMANDS: readonly Command[] = [
 /** Parents before children. */
 export const GROUPS: readonly CommandGroup[] = [
   { path: "task", summary: "searches: list, watch, control" },
+  { path: "point", summary: "one point of a search, on this machine" },
   { path: "site", summary: "queues and pilots, for people who run a site" },
   { path: "site queue", summary: "add, change, remove queues" },
   { path: "admin", summary: "health and tokens, for administrators" },

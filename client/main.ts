@@ -10,5 +10,6 @@ const world = processWorld({
   server: async (options) => (await import("../server/main.ts")).runServer(options),
   harvester: async (options) => (await import("../harvester/main.ts")).runHarvester(options),
   pilot: async (options) => (await import("../pilot/main.ts")).runPilot(options),
+  shell: async (options) => (await import("../pilot/shell.ts")).runShell(options),
 });
 process.exitCode = await runClient(world, (words) => parseWords(hyperpilotProgram(), words));

@@ -15,5 +15,5 @@ function notHere(): Promise<never> {
 }
 
 endQuietlyOnClosedPipe();
-const programs = { server: notHere, harvester: notHere, pilot: notHere };
+const programs = { server: notHere, harvester: notHere, pilot: notHere, shell: notHere };
 process.exitCode = await runClient(processWorld(programs), async (words) => parsePhpo(words));

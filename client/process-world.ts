@@ -1,5 +1,6 @@
 /** What the commands are given by the process that they run in. */
 import { homedir } from "node:os";
+import { isatty } from "node:tty";
 import type { Programs } from "./programs.ts";
 import type { World } from "./run.ts";
 
@@ -12,6 +13,7 @@ export function processWorld(programs: Programs): World {
     homeDirectory: homedir(),
     // With the loader of the sources, where they run without having been built.
     selfArgv: [node, ...process.execArgv, script],
+    isInputTty: isatty(0),
     stdout: process.stdout,
     stderr: process.stderr,
     programs,

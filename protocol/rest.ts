@@ -106,7 +106,11 @@ export const AttemptView = z.object({
 });
 export type AttemptView = z.infer<typeof AttemptView>;
 
-export const PointDetail = PointView.extend({ history: z.array(AttemptView) });
+export const PointDetail = PointView.extend({
+  /** Value of HYPERPILOT_SEED in its evaluations. */
+  seed: count,
+  history: z.array(AttemptView),
+});
 export type PointDetail = z.infer<typeof PointDetail>;
 
 /** Codes of `task why`; each has one sentence and a remedy. */

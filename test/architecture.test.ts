@@ -23,7 +23,7 @@ const MAY_IMPORT: Readonly<Record<Folder, readonly Folder[]>> = {
 };
 
 /** What the client may start the other programs from, and by which files. */
-const PROGRAM_ENTRIES = ["server/main.ts", "pilot/main.ts", "harvester/main.ts"];
+const PROGRAM_ENTRIES = ["server/main.ts", "pilot/main.ts", "pilot/shell.ts", "harvester/main.ts"];
 const PROGRAM_STARTERS = [
   /^client\/main[^/]*\.ts$/,
   /^client\/up\.ts$/,

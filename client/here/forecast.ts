@@ -1,6 +1,5 @@
 /** How long a search may take, judged by one evaluation. Pure. */
 import type { EffectiveLimits } from "../../protocol/task.ts";
-import { formatDuration } from "../format.ts";
 
 export interface Measured {
   readonly askSeconds: number;
@@ -45,7 +44,7 @@ export function forecastWords(request: ForecastRequest): string {
 
 /** Two digits: more would claim to know. */
 function roughly(seconds: number): string {
-  if (seconds < 60) return formatDuration(Math.ceil(seconds));
+  if (seconds <= 60) return `${Math.max(1, Math.ceil(seconds))} s`;
   const unit = seconds < 7_200 ? 60 : seconds < 172_800 ? 3_600 : 86_400;
   const name = unit === 60 ? "min" : unit === 3_600 ? "h" : "days";
   return `${Math.ceil(seconds / unit)} ${name}`;

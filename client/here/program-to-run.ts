@@ -116,7 +116,7 @@ async function startOf(
 ): Promise<{ readonly words: readonly string[]; readonly readOnlyPaths: readonly string[] }> {
   const given = request.readOnlyPaths;
   if (/^python(\d(\.\d+)?)?$/.test(program)) {
-    const python = await askPython(program, script);
+    const python = await askPython(findInPath(program, request.environment) ?? program, script);
     return { words: pythonWords(python), readOnlyPaths: [...given, ...python.readOnlyPaths] };
   }
   const found = findInPath(program, request.environment);

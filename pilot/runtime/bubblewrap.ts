@@ -43,6 +43,7 @@ export function createBubblewrap(options: BubblewrapOptions): Runtime {
       argv: [
         program,
         ...ISOLATION,
+        ...terminalArguments(request.terminal),
         ...rootArguments(request, host, identity),
         ...gpuDevices(request.gpus).flatMap((path) => ["--dev-bind-try", path, path]),
         "--bind",
@@ -101,10 +102,17 @@ const ISOLATION: readonly string[] = [
   "--unshare-uts",
   "--unshare-cgroup-try",
   "--die-with-parent",
-  "--new-session",
   "--cap-drop",
   "ALL",
 ];
+
+/**
+ * A session of its own keeps a payload from a terminal, and from typing into it. A shell for a person needs the terminal: there
+ * the filter keeps it from typing.
+ */
+function terminalArguments(terminal: PayloadRequest["terminal"]): readonly string[] {
+  return terminal?.hasFilter === true ? ["--seccomp", "4"] : ["--new-session"];
+}
 
 interface IdentityFiles {
   readonly passwd: string;

@@ -20,6 +20,8 @@ export interface PayloadRequest {
   readonly gpus: readonly Gpu[];
   /** Further absolute paths inside at which the work directory is found; steering's docker-arguments form names them. */
   readonly mounts?: readonly string[];
+  /** A person's terminal is the payload's standard input and output. Descriptor 4 is then open on a terminalFilter, if there is one. */
+  readonly terminal?: { readonly hasFilter: boolean };
 }
 
 /** A command line for the spawner: run as it is, without a shell, with this environment and nothing else. */

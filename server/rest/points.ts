@@ -1,7 +1,9 @@
 /** Routes of points: lists, attempts, output. */
 import { HyperpilotError } from "../../protocol/errors.ts";
 import { SERVER } from "../../protocol/limits.ts";
+import { sha256Hex } from "../auth/tokens.ts";
 import type { Point, Task } from "../core.ts";
+import { pointSeedText, seedOf } from "../points/seed.ts";
 import { attemptViews, pointPage, pointView, type HistoryEvent } from "../views/points.ts";
 import type { Handlers } from "./call.ts";
 import { visibleTask, type RestDeps } from "./context.ts";
@@ -20,8 +22,11 @@ export function pointHandlers(
       ),
     showPoint: async ({ caller, params }) => {
       const seen = await engine.read((core) => {
-        const point = pointIn(visibleTask(core, caller.principal, params.taskId), params.pointId);
-        return { view: pointView(point), historySeq: point.historySeq, attempts: point.attempts };
+        const task = visibleTask(core, caller.principal, params.taskId);
+        const point = pointIn(task, params.pointId);
+        const seed = seedOf(sha256Hex, pointSeedText(task.spec.seed, point.id));
+        const { historySeq, attempts } = point;
+        return { view: { ...pointView(point), seed }, historySeq, attempts };
       });
       const history = attemptViews(seen.attempts, await readHistory(deps, seen.historySeq));
       return { ...seen.view, history };

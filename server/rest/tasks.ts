@@ -9,7 +9,14 @@ import type { Call, Handlers } from "./call.ts";
 import { visibleTask, type RestDeps } from "./context.ts";
 
 type TaskRoutes =
-  "submitTask" | "listTasks" | "showTask" | "why" | "controlTask" | "changeLimits" | "retryPoints";
+  | "submitTask"
+  | "listTasks"
+  | "showTask"
+  | "taskFiles"
+  | "why"
+  | "controlTask"
+  | "changeLimits"
+  | "retryPoints";
 
 export function taskHandlers(deps: RestDeps): Pick<Handlers, TaskRoutes> {
   const { engine } = deps;
@@ -31,6 +38,20 @@ export function taskHandlers(deps: RestDeps): Pick<Handlers, TaskRoutes> {
     },
     showTask: ({ caller, params }) =>
       engine.read((core) => taskDetail(visibleTask(core, caller.principal, params.taskId))),
+    taskFiles: async ({ caller, params, reply }) => {
+      const sha256 = await engine.read(
+        (core) => visibleTask(core, caller.principal, params.taskId).spec.sandboxSha256,
+      );
+      const found = sha256 === null ? null : await deps.blobs.get(sha256);
+      if (found === null) {
+        throw new HyperpilotError({
+          code: "E_NOT_FOUND",
+          message: `Task ${params.taskId} has no files.`,
+        });
+      }
+      reply.type("application/gzip").header("content-length", found.info.sizeBytes);
+      return found.stream;
+    },
     why: ({ caller, params }) =>
       engine.read((core, live) =>
         explain(core, live, visibleTask(core, caller.principal, params.taskId)),

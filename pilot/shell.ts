@@ -1,0 +1,177 @@
+/** A point's evaluation without its command: files, input, image and environment, for a person to look into. */
+import { spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { runProgram } from "../common/child.ts";
+import { EXIT, HyperpilotError } from "../protocol/errors.ts";
+import type { QueueConfig } from "../protocol/queue.ts";
+import { DEFAULT_OUTPUT, printedLossName, type TaskSpecification } from "../protocol/task.ts";
+import { makeScratch } from "./config.ts";
+import { findGpus } from "./gpus.ts";
+import { runtimeLadder } from "./main.ts";
+import { payloadEnvironment } from "./payload-environment.ts";
+import { withPointArguments } from "./point-arguments.ts";
+import { shellRc, shellStart } from "./shell-script.ts";
+import { runtimeFor, workingRuntimes } from "./runtime/ladder.ts";
+import type { PayloadCommand, Runtime } from "./runtime/runtime.ts";
+import { terminalFilter } from "./runtime/terminal-filter.ts";
+import {
+  type PayloadDirectories,
+  fillWorkDirectory,
+  makePayloadDirectories,
+  removeTree,
+} from "./workdir.ts";
+
+export interface ShellOptions {
+  readonly taskId: number;
+  readonly pointId: string;
+  readonly pointText: string;
+  readonly seed: number;
+  readonly spec: TaskSpecification;
+  /** Verified tarball of the task's files; null when it has none. */
+  readonly sandboxFile: string | null;
+  readonly queue: Pick<QueueConfig, "runtime" | "readOnlyPaths" | "environment">;
+  readonly keep: boolean;
+  /** Whether standard input is a terminal; otherwise commands are read from it. */
+  readonly isInteractive: boolean;
+  readonly onReady: (ready: {
+    readonly runtime: string;
+    readonly workDirectory: string;
+    readonly command: string;
+  }) => void;
+}
+
+const SIGNALS = ["SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP"] as const;
+/** Keys of the terminal: once the shell runs they belong to what runs in it. */
+const KEYS: readonly string[] = ["SIGINT", "SIGQUIT"];
+
+/** Runs until the shell has ended and resolves with its exit code. Errors: E_IMAGE, E_RUNTIME_MISSING, E_RUNTIME, E_FILE. */
+export async function runShell(options: ShellOptions): Promise<number> {
+  const scratch = makeScratch(process.env);
+  const stop = new AbortController();
+  let hasStarted = false;
+  const listeners = SIGNALS.map((signal) => {
+    const listener = (): void => {
+      if (!hasStarted || !KEYS.includes(signal)) stop.abort();
+    };
+    process.on(signal, listener);
+    return () => void process.removeListener(signal, listener);
+  });
+  try {
+    const directories = makePayloadDirectories(join(scratch, "point"));
+    const { command, ready } = await prepare(options, scratch, directories);
+    if (stop.signal.aborted) return EXIT.interrupted;
+    hasStarted = true;
+    options.onReady(ready);
+    return await inForeground(command, { options, scratch, directories, signal: stop.signal });
+  } finally {
+    for (const remove of listeners) remove();
+    if (!options.keep) await removeTree(scratch);
+  }
+}
+
+interface Prepared {
+  readonly command: { readonly runtime: Runtime; readonly payload: PayloadCommand };
+  readonly ready: Parameters<ShellOptions["onReady"]>[0];
+}
+
+async function prepare(
+  options: ShellOptions,
+  scratch: string,
+  directories: PayloadDirectories,
+): Promise<Prepared> {
+  const { spec, queue, pointText, isInteractive, pointId } = options;
+  const { evaluation } = spec;
+  await fillWorkDirectory(directories.work, {
+    sandboxFile: options.sandboxFile,
+    evaluation,
+    pointText,
+  });
+  const [{ gpus }, { runtimes }] = await Promise.all([
+    findGpus(runProgram, process.env["CUDA_VISIBLE_DEVICES"]),
+    workingRuntimes(queue.runtime, runtimeLadder(scratch)),
+  ]);
+  const runtime = runtimeFor(evaluation.container, runtimes);
+  const outside = { workDirectory: directories.work, temporaryDirectory: directories.temporary };
+  const inside = runtime.pathsInside(outside);
+  const exec = withPointArguments(evaluation, pointText);
+  const output = printedLossName(evaluation.output) === null ? evaluation.output : DEFAULT_OUTPUT;
+  const rc = shellRc({ exec, pointId, output: output === "none" ? null : output });
+  writeFileSync(join(directories.temporary, RC_NAME), rc, { mode: 0o644 });
+  const filter = isInteractive ? terminalFilter(process.arch) : null;
+  if (filter !== null) writeFileSync(join(scratch, FILTER_NAME), filter);
+  const slot = { cpus: spec.needs.cpus, memoryBytes: spec.needs.memoryBytes, gpus: [...gpus] };
+  const payload = runtime.command({
+    ...outside,
+    image: evaluation.container,
+    exec: shellStart(`${inside.temporaryDirectory}/${RC_NAME}`, isInteractive),
+    environment: {
+      ...payloadEnvironment({
+        item: itemOf(options),
+        slot,
+        queue: queue.environment,
+        paths: inside,
+      }),
+      ...(isInteractive ? { TERM: process.env["TERM"] ?? "dumb" } : {}),
+    },
+    readOnlyPaths: queue.readOnlyPaths,
+    gpus,
+    ...(isInteractive ? { terminal: { hasFilter: filter !== null } } : {}),
+  });
+  return {
+    command: { runtime, payload },
+    ready: { runtime: runtime.name, workDirectory: directories.work, command: exec },
+  };
+}
+
+const RC_NAME = "hyperpilot-shell.sh";
+const FILTER_NAME = "terminal-filter.bpf";
+
+/** The first attempt of the point, as a grant would name it; there is no lease, so there is no token. */
+function itemOf({ taskId, pointId, pointText, seed }: ShellOptions) {
+  const item = { type: "evaluation" as const, taskId, pointId };
+  return { item, epoch: [0, 0] as const, slot: 0, attempt: 1, pointText, seed, token: "" };
+}
+
+interface Foreground {
+  readonly options: ShellOptions;
+  readonly scratch: string;
+  readonly directories: PayloadDirectories;
+  /** Ends the shell at once. */
+  readonly signal: AbortSignal;
+}
+
+/** Errors: E_RUNTIME when the runtime did not start the shell. */
+async function inForeground(
+  { runtime, payload }: Prepared["command"],
+  { options, scratch, directories, signal }: Foreground,
+): Promise<number> {
+  const [file = "", ...args] = payload.argv;
+  const status = openSync(directories.statusFile, "w", 0o600);
+  const filter = options.isInteractive && terminalFilter(process.arch) !== null;
+  const open = [status, ...(filter ? [openSync(join(scratch, FILTER_NAME), "r")] : [])];
+  let exitCode: number;
+  try {
+    exitCode = await new Promise<number>((resolve, reject) => {
+      const child = spawn(file, args, {
+        cwd: directories.work,
+        env: payload.environment,
+        stdio: ["inherit", "inherit", "inherit", ...open],
+      });
+      child.once("error", reject);
+      signal.addEventListener("abort", () => void child.kill("SIGKILL"), { once: true });
+      child.once("close", (code, endedBy) => resolve(code ?? (endedBy === null ? 1 : 128)));
+    });
+  } finally {
+    for (const descriptor of open) closeSync(descriptor);
+  }
+  const statusText = readFileSync(directories.statusFile, "utf8");
+  const verdict = runtime.verdict({ exitCode, outputTail: "", statusText });
+  if (verdict.type === "payload" || exitCode === 0) return exitCode;
+  throw new HyperpilotError({
+    code: "E_RUNTIME",
+    message: `${runtime.name} did not start the shell.`,
+    why: `It ended with exit code ${exitCode}; what it said stands above.`,
+    remedy: "Evaluations on this machine would fail in the same way: correct image or queue.",
+  });
+}
