@@ -37,8 +37,8 @@ export interface ShellOptions {
   /** Value of HYPERPILOT_SEED. */
   readonly seed: number;
   readonly spec: TaskSpecification;
-  /** Tarball of the task's files; null when it has none. */
-  readonly sandboxFile: string | null;
+  /** Verified tarball of the task's files; null when it has none. */
+  readonly sandbox: Uint8Array | null;
   readonly queue: Pick<QueueConfig, "runtime" | "readOnlyPaths" | "environment">;
   /** Leaves the directory of the evaluation when the shell has ended. */
   readonly keep: boolean;

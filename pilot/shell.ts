@@ -29,7 +29,7 @@ export interface ShellOptions {
   readonly seed: number;
   readonly spec: TaskSpecification;
   /** Verified tarball of the task's files; null when it has none. */
-  readonly sandboxFile: string | null;
+  readonly sandbox: Uint8Array | null;
   readonly queue: Pick<QueueConfig, "runtime" | "readOnlyPaths" | "environment">;
   readonly keep: boolean;
   /** Whether standard input is a terminal; otherwise commands are read from it. */
@@ -47,7 +47,6 @@ const KEYS: readonly string[] = ["SIGINT", "SIGQUIT"];
 
 /** Runs until the shell has ended and resolves with its exit code. Errors: E_IMAGE, E_RUNTIME_MISSING, E_RUNTIME, E_FILE. */
 export async function runShell(options: ShellOptions): Promise<number> {
-  const scratch = makeScratch(process.env);
   const stop = new AbortController();
   let hasStarted = false;
   const listeners = SIGNALS.map((signal) => {
@@ -57,6 +56,7 @@ export async function runShell(options: ShellOptions): Promise<number> {
     process.on(signal, listener);
     return () => void process.removeListener(signal, listener);
   });
+  const scratch = makeScratch(process.env);
   try {
     const directories = makePayloadDirectories(join(scratch, "point"));
     const { command, ready } = await prepare(options, scratch, directories);
@@ -80,13 +80,12 @@ async function prepare(
   scratch: string,
   directories: PayloadDirectories,
 ): Promise<Prepared> {
-  const { spec, queue, pointText, isInteractive, pointId } = options;
+  const { spec, queue, pointText, isInteractive, pointId, sandbox } = options;
   const { evaluation } = spec;
-  await fillWorkDirectory(directories.work, {
-    sandboxFile: options.sandboxFile,
-    evaluation,
-    pointText,
-  });
+  const sandboxFile = sandbox === null ? null : join(scratch, "files.tar.gz");
+  if (sandbox !== null && sandboxFile !== null)
+    writeFileSync(sandboxFile, sandbox, { mode: 0o600 });
+  await fillWorkDirectory(directories.work, { sandboxFile, evaluation, pointText });
   const [{ gpus }, { runtimes }] = await Promise.all([
     findGpus(runProgram, process.env["CUDA_VISIBLE_DEVICES"]),
     workingRuntimes(queue.runtime, runtimeLadder(scratch)),

@@ -5,15 +5,23 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HyperpilotError, errorText } from "../../protocol/errors.ts";
 
-/** Makes a private directory and removes it when `body` has ended. */
+const END_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/**
+ * Makes a private directory and removes it when `body` has ended. `body` listens for signals and ends by them; before it
+ * does, they wait.
+ */
 export async function withTemporaryDirectory<T>(
   body: (directory: string) => Promise<T>,
 ): Promise<T> {
+  const wait = (): void => undefined;
+  for (const signal of END_SIGNALS) process.on(signal, wait);
   const directory = mkdtempSync(join(tmpdir(), "hyperpilot-try-"));
   try {
     return await body(directory);
   } finally {
     remove(directory);
+    for (const signal of END_SIGNALS) process.removeListener(signal, wait);
   }
 }
 

@@ -34,8 +34,8 @@ export async function tryTask(context: Context, search: Search): Promise<ExitCod
   const queue = await knownQueue(context);
   const wanted = [...search.readOnlyPaths, ...(await hiddenPathsOf(search.spec))];
   const shown = pathsToShow(wanted, context.homeDirectory);
-  output.talk("Trying one point on this machine; nothing is sent anywhere, nothing stays.");
   const trial = await withTemporaryDirectory(async (base) => {
+    output.talk("Trying one point on this machine; nothing is sent anywhere, nothing stays.");
     const data = join(base, "data");
     mkdirSync(join(base, "scratch"), { mode: 0o700 });
     const request = {

@@ -1,8 +1,6 @@
 /** `hyperpilot point shell`. */
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
 import { EXIT, HyperpilotError } from "../../../protocol/errors.ts";
 import type { TaskId } from "../../../protocol/ids.ts";
 import { TASK } from "../../../protocol/limits.ts";
@@ -39,35 +37,29 @@ export const run: Run = async ({ args, options, context }) => {
   ]);
   const { queue, note } = await queueFor(api, spec, textOption(options, "queue"));
   const keep = flagOption(options, "keep");
-  const directory = mkdtempSync(join(tmpdir(), "hyperpilot-files-"));
-  try {
-    const exitCode = await context.programs.shell({
-      taskId,
-      pointId,
-      pointText: point.text,
-      seed: point.seed,
-      spec,
-      sandboxFile: await filesOf(api, { taskId, spec, directory }),
-      queue,
-      keep,
-      isInteractive: context.isInputTty,
-      onReady: (ready) => {
-        rmSync(directory, { recursive: true, force: true });
-        tellReady(context, { ready, taskId, pointId, text: point.text, keep, note });
-      },
-    });
-    // How a person left the shell says nothing about the command.
-    return exitCode === 0 || context.isInputTty ? EXIT.success : EXIT.failed;
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
+  const exitCode = await context.programs.shell({
+    taskId,
+    pointId,
+    pointText: point.text,
+    seed: point.seed,
+    spec,
+    sandbox: await filesOf(api, taskId, spec),
+    queue,
+    keep,
+    isInteractive: context.isInputTty,
+    onReady: (ready) =>
+      tellReady(context, { ready, taskId, pointId, text: point.text, keep, note }),
+  });
+  // How a person left the shell says nothing about the command.
+  return exitCode === 0 || context.isInputTty ? EXIT.success : EXIT.failed;
 };
 
-/** The task's files in the directory; null when it has none. Errors: E_CHECKSUM, E_TOO_LARGE. */
+/** The task's files; null when it has none. Errors: E_CHECKSUM, E_TOO_LARGE. */
 async function filesOf(
   api: Api,
-  { taskId, spec, directory }: { taskId: TaskId; spec: TaskSpecification; directory: string },
-): Promise<string | null> {
+  taskId: TaskId,
+  spec: TaskSpecification,
+): Promise<Uint8Array | null> {
   const { sandboxSha256 } = spec;
   if (sandboxSha256 === null) return null;
   const response = await api.open("taskFiles", { params: { taskId }, accept: "application/gzip" });
@@ -91,9 +83,7 @@ async function filesOf(
       message: "The task's files arrived damaged.",
       remedy: "Try again.",
     });
-  const path = join(directory, "files.tar.gz");
-  writeFileSync(path, file, { mode: 0o600 });
-  return path;
+  return file;
 }
 
 type ShellQueue = Pick<QueueConfig, "runtime" | "readOnlyPaths" | "environment">;
