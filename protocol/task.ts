@@ -19,7 +19,8 @@ export type Steering = z.infer<typeof Steering>;
 export const PRINTED_OUTPUT = "stdout:";
 /** What a program that prints its loss may write instead: it then counts. */
 export const DEFAULT_OUTPUT = "output.json";
-const PRINTED_NAME = /^[A-Za-z_][\w./-]{0,63}$/;
+/** Names of losses that can be looked for in what a program prints. */
+export const PRINTED_NAME = /^[A-Za-z_][\w./-]{0,63}$/;
 
 /** The name of the loss that is read from what a program prints; null when the result is a file, or the exit status. */
 export function printedLossName(output: string): string | null {

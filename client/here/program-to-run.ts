@@ -37,6 +37,8 @@ export interface ProgramRequest {
   readonly filesDirectory: string | null;
   /** From --readOnlyPath: nothing below them is out of sight. */
   readonly readOnlyPaths: readonly string[];
+  /** The program runs in an image, which has programs of its own. */
+  readonly isInImage: boolean;
   readonly environment: Environment;
 }
 
@@ -115,6 +117,7 @@ async function startOf(
   script: string | null,
 ): Promise<{ readonly words: readonly string[]; readonly readOnlyPaths: readonly string[] }> {
   const given = request.readOnlyPaths;
+  if (request.isInImage) return { words: [program], readOnlyPaths: given };
   if (/^python(\d(\.\d+)?)?$/.test(program)) {
     const python = await askPython(findInPath(program, request.environment) ?? program, script);
     return { words: pythonWords(python), readOnlyPaths: [...given, ...python.readOnlyPaths] };

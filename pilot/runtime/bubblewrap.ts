@@ -42,8 +42,7 @@ export function createBubblewrap(options: BubblewrapOptions): Runtime {
     return {
       argv: [
         program,
-        ...ISOLATION,
-        ...terminalArguments(request.terminal),
+        ...isolation(request.terminal),
         ...rootArguments(request, host, identity),
         ...gpuDevices(request.gpus).flatMap((path) => ["--dev-bind-try", path, path]),
         "--bind",
@@ -102,6 +101,7 @@ const ISOLATION: readonly string[] = [
   "--unshare-uts",
   "--unshare-cgroup-try",
   "--die-with-parent",
+  "--new-session",
   "--cap-drop",
   "ALL",
 ];
@@ -110,8 +110,9 @@ const ISOLATION: readonly string[] = [
  * A session of its own keeps a payload from a terminal, and from typing into it. A shell for a person needs the terminal: there
  * the filter keeps it from typing.
  */
-function terminalArguments(terminal: PayloadRequest["terminal"]): readonly string[] {
-  return terminal?.hasFilter === true ? ["--seccomp", "4"] : ["--new-session"];
+function isolation(terminal: PayloadRequest["terminal"]): readonly string[] {
+  if (terminal?.hasFilter !== true) return ISOLATION;
+  return [...ISOLATION.filter((word) => word !== "--new-session"), "--seccomp", "4"];
 }
 
 interface IdentityFiles {

@@ -33,6 +33,7 @@ describe("The program of hyperpilot run", function () {
       workingDirectory: work,
       filesDirectory: null,
       readOnlyPaths: [],
+      isInImage: false,
       environment: { PATH: SYSTEM_PATH },
       ...more,
     });
@@ -143,6 +144,15 @@ describe("The program of hyperpilot run", function () {
     const readOnlyPaths = [join(directory.path, "tools")];
     const shown = await program(["x.jl"], { environment, readOnlyPaths });
     assert.equal(shown.exec, `${tool} x.jl`);
+  });
+
+  it("in an image is found there, not here", async () => {
+    write("train.py", "print(1)\n");
+    const found = await program(["train.py"], {
+      isInImage: true,
+      environment: { PATH: "/nothing" },
+    });
+    assert.deepEqual([found.exec, found.readOnlyPaths], ["python3 train.py", []]);
   });
 
   it("without any Python is said so", async () => {

@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { HyperpilotError } from "../../../protocol/errors.ts";
 import { parseSearchSpace } from "../../../protocol/search-space.ts";
-import { PRINTED_OUTPUT, type TaskSpecification } from "../../../protocol/task.ts";
+import { PRINTED_NAME, PRINTED_OUTPUT, type TaskSpecification } from "../../../protocol/task.ts";
 import { createApi, type Api } from "../../api.ts";
 import type { OptionValues, Run } from "../../command.ts";
 import { readAccess } from "../../connection.ts";
@@ -13,6 +13,7 @@ import { neutralise } from "../../format.ts";
 import { programToRun, type ProgramToRun } from "../../here/program-to-run.ts";
 import { pathsToShow } from "../../here/readable-paths.ts";
 import { searchHere, searchThere, type Search } from "../../here/search.ts";
+import { hiddenPathsOf } from "../../here/visible-words.ts";
 import { tryTask } from "../../here/try.ts";
 import { flagOption, textOption, textsOption } from "../../option-values.ts";
 import { spaceWords } from "../../space-words.ts";
@@ -31,6 +32,7 @@ export const run: Run = async ({ args, options, context }) => {
     workingDirectory: context.workingDirectory,
     filesDirectory: files === undefined ? null : absolute(files),
     readOnlyPaths: textsOption(options, "readOnlyPath").map(absolute),
+    isInImage: (textOption(options, "container") ?? "host:") !== "host:",
     environment: context.environment,
   });
   const spec = specification(options, program, context);
@@ -39,7 +41,10 @@ export const run: Run = async ({ args, options, context }) => {
     spec,
     filesDirectory: program.filesDirectory,
     furtherFiles: [...program.furtherFiles, ...textsOption(options, "file")],
-    readOnlyPaths: pathsToShow(program.readOnlyPaths, context.homeDirectory),
+    readOnlyPaths: pathsToShow(
+      [...program.readOnlyPaths, ...(await hiddenPathsOf(spec))],
+      context.homeDirectory,
+    ),
     shown: program.shown,
   };
   if (flagOption(options, "try")) return tryTask(context, search);
@@ -64,13 +69,20 @@ function specification(
     availableParallelism(),
     Number(textOption(options, "maxPoints") ?? MAX_POINTS),
   );
+  const loss = textOption(options, "loss") ?? "loss";
+  if (!PRINTED_NAME.test(loss)) {
+    throw usageError(
+      `--loss ${JSON.stringify(loss)} is no name that can be looked for.`,
+      "Write the name as it is printed before the number: letters, digits, _ . - and /.",
+    );
+  }
   const spec = specificationOf(
     {
       maxPoints: MAX_POINTS,
       nParallelEvaluation: String(Math.max(1, parallel || 1)),
       ...options,
       exec: program.exec,
-      evaluationOutput: `${PRINTED_OUTPUT}${textOption(options, "loss") ?? "loss"}`,
+      evaluationOutput: `${PRINTED_OUTPUT}${loss}`,
     },
     context.workingDirectory,
   );

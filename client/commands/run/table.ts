@@ -7,7 +7,6 @@ const AS_SUBMIT = [
   "name",
   "method",
   "container",
-  "nParallelEvaluation",
   "evaluationTimeout",
   "cpus",
   "memory",
@@ -25,6 +24,10 @@ const RUN_OPTIONS: readonly OptionSpec[] = [
       "search space: one line such as 'lr=log(1e-5,1e-1) batch=int(10,30)', or a JSON file",
   },
   { flags: "--maxPoints <n>", description: "points in the whole search (20)" },
+  {
+    flags: "--nParallelEvaluation <n>",
+    description: "points evaluated at a time (one per CPU of this machine)",
+  },
   {
     flags: "--loss <name>",
     description: "name of the loss in what the program prints, such as val_loss (loss)",
