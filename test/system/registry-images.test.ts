@@ -67,7 +67,7 @@ for (const runtime of ["apptainer", "podman"] as const)
         },
         { timeoutMs: 60_000, state: () => deployment.errors.slice(-5) },
       );
-      assert.match(paused.reason, /the image cannot be had on the only node.*was denied/);
+      assert.match(paused.reason, /^on the only node, access to image \S+ was denied; registry/);
       assert.ok(paused.reason.includes(`hyperpilot secret set ${registry.name} --file FILE`));
       const path = `/secrets/${encodeURIComponent(registry.name)}`;
       await deployment.request("PUT", path, REGISTRY_USER);
