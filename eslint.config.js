@@ -50,6 +50,7 @@ export default tseslint.config(
       "**/*.js",
       "examples/**",
       "steering/**",
+      "test/support/fake-batch/**",
     ],
   },
   ...tseslint.configs.strictTypeChecked,

@@ -10,6 +10,8 @@ export interface OptionSpec {
   /** May be given several times; its value is then an array. */
   readonly repeatable?: boolean;
   readonly hidden?: boolean;
+  /** What holds without the option; the help adds `(default: ...)`. */
+  readonly defaultText?: string;
   /** Heading in the help. */
   readonly group?: string;
 }
@@ -38,6 +40,8 @@ export interface Command {
   readonly description?: string;
   readonly arguments?: readonly ArgumentSpec[];
   readonly options?: readonly OptionSpec[];
+  /** Where an option that this command does not know most likely belongs. */
+  readonly unknownOptionHint?: string;
   /** Whole command lines, each of which parses. */
   readonly examples: readonly [string, ...string[]];
   /** Run when its group is named without a verb. */

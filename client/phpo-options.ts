@@ -1,114 +1,203 @@
-/** Every option of phpo as its users know it, with its defaults. */
+/**
+ * Every option of phpo. Groups are those of panda-client's phpo (INPUT, OUTPUT, CONFIG, SUBMIT, EXPERT); what only Hyperpilot
+ * has is in a group of its own.
+ */
 import type { OptionSpec } from "./command.ts";
+import { methodOption, TASK_OPTIONS, taskOptions } from "./submit/options.ts";
 
-const SEARCH: readonly OptionSpec[] = [
+export interface PhpoGroup {
+  readonly name: string;
+  readonly summary: string;
+  /** Parts of a group with a heading of their own. */
+  readonly sections: readonly { readonly title: string; readonly options: readonly OptionSpec[] }[];
+}
+
+export const PHPO_GROUPS: readonly PhpoGroup[] = [
   {
-    flags: "--nParallelEvaluation <n>",
-    description: "points evaluated concurrently. 1 by default",
+    name: "CONFIG",
+    summary: "what is searched, and how",
+    sections: [
+      {
+        title: "the search",
+        options: [
+          ...taskOptions("nParallelEvaluation", "maxPoints", "maxEvaluationJobs"),
+          TASK_OPTIONS.maxPointsPerEvaluationJob,
+          {
+            flags: "--searchSpaceFile <file>",
+            description:
+              "JSON file with the search space; with --segmentSpecFile one space for all segments, or a list of one for each",
+            defaultText: "none",
+          },
+          TASK_OPTIONS.segmentSpecFile,
+        ],
+      },
+      {
+        title: "steering",
+        options: taskOptions(
+          "steeringContainer",
+          "steeringExec",
+          "nPointsPerIteration",
+          "minUnevaluatedPoints",
+        ),
+      },
+      {
+        title: "evaluation",
+        options: [
+          {
+            flags: "--evaluationContainer <image>",
+            description:
+              "container image of the evaluation: docker://..., a SIF file, a sandbox directory, or host: (mandatory)",
+          },
+          {
+            flags: "--evaluationExec <command>",
+            description: "what evaluates one point, run by /bin/sh in that image (mandatory)",
+          },
+          ...taskOptions("evaluationInput", "evaluationTrainingData", "evaluationOutput"),
+          ...taskOptions("evaluationMeta", "evaluationMetrics"),
+        ],
+      },
+      {
+        title: "checkpoints",
+        options: taskOptions("checkPointToSave", "checkPointToLoad", "checkPointInterval"),
+      },
+      {
+        title: "options and machines",
+        options: [
+          {
+            flags: "--loadJson <file>",
+            description:
+              'read options from a JSON file, {"maxPoints": 20, ...}; the command line wins',
+            defaultText: "none",
+          },
+          {
+            flags: "--dumpJson <file>",
+            description: "write all options, returnCode, returnOut and jediTaskID to a JSON file",
+            defaultText: "none",
+          },
+          {
+            flags: "--architecture <text>",
+            description:
+              'needed hardware, <#CPU><&GPU>: "#&nvidia-A100", "#&nvidia:vram>=40960:model=.*A100.*". GPUs become --gpus, the rest is shown only',
+            defaultText: "none",
+          },
+          {
+            flags: "--alrbArgs <text>",
+            description: "arguments of ALRB's container set-up, which is not used here; shown only",
+            defaultText: "none",
+          },
+          { flags: "-v, --verbose", description: "say more: every option in effect" },
+        ],
+      },
+    ],
   },
-  { flags: "--maxPoints <n>", description: "points evaluated in the entire search. 10 by default" },
   {
-    flags: "--maxEvaluationJobs <n>",
-    description:
-      "evaluation jobs in the entire search. 2*maxPoints by default. The task ends when all points are evaluated or this number is reached",
+    name: "INPUT",
+    summary: "training data",
+    sections: [{ title: "", options: taskOptions("trainingDS") }],
   },
   {
-    flags: "--maxPointsPerEvaluationJob <n>",
-    description: "points that one job evaluates. No limit by default",
+    name: "OUTPUT",
+    summary: "names",
+    sections: [
+      {
+        title: "",
+        options: [
+          {
+            flags: "--outDS <name>",
+            description: "name of the task, and of the dataset with its output (mandatory)",
+          },
+          { flags: "--official", description: "official dataset; shown only" },
+        ],
+      },
+    ],
   },
-  { flags: "--outDS <name>", description: "name of the task and of its output" },
-  { flags: "--site <queues>", description: "comma-separated list of queues. Every one by default" },
+  {
+    name: "SUBMIT",
+    summary: "where it runs",
+    sections: [
+      {
+        title: "",
+        options: [
+          {
+            flags: "--site <queues>",
+            description: "comma-separated queues that may be used",
+            defaultText: "every one",
+          },
+          { flags: "--noSubmit", description: "check everything and print the task; send nothing" },
+          {
+            flags: "--workingGroup <group>",
+            description: "working group; shown only",
+            defaultText: "none",
+          },
+          { flags: "--noEmail", description: "no e-mail is ever sent" },
+          { flags: "--voms <roles>", description: "VOMS roles; shown only", defaultText: "none" },
+          { flags: "-3, --python3", description: "taken for the sake of scripts; no effect" },
+        ],
+      },
+    ],
+  },
+  {
+    name: "EXPERT",
+    summary: "for panda-client's developers",
+    sections: [
+      {
+        title: "",
+        options: [
+          { flags: "--intrSrv", description: "a test server of panda-client; no effect here" },
+        ],
+      },
+    ],
+  },
+  {
+    name: "HYPERPILOT",
+    summary: "what only this phpo has",
+    sections: [
+      {
+        title: "steering",
+        options: [
+          methodOption("steeringMethod", "none"),
+          ...taskOptions("steeringTimeout", "whileSteering", "direction", "penalty"),
+          ...taskOptions("penaltyLoss", "duplicates", "seed"),
+        ],
+      },
+      {
+        title: "evaluation",
+        options: taskOptions("evaluationTimeout", "noFailFast", "checkPointKeep"),
+      },
+      {
+        title: "machines",
+        options: taskOptions("cpus", "memory", "gpus", "resources", "internet"),
+      },
+      { title: "submission", options: taskOptions("files", "try", "wait") },
+    ],
+  },
 ];
 
-const STEERING: readonly OptionSpec[] = [
-  {
-    flags: "--steeringMethod <method>",
-    description: "built-in steering instead of a container",
-    choices: ["random", "grid", "tpe"],
-  },
-  {
-    flags: "--nPointsPerIteration <n>",
-    description:
-      "points generated in each iteration. 2 by default; with built-in steering and minUnevaluatedPoints absent, as slots need",
-  },
-  {
-    flags: "--minUnevaluatedPoints <n>",
-    description: "the next iteration is triggered when fewer points are unevaluated. 0 by default",
-  },
-  { flags: "--steeringContainer <image>", description: "container image for steering" },
-  {
-    flags: "--steeringExec <command>",
-    description:
-      "execution string for steering: inside of --steeringContainer if there is one, else arguments of the docker command",
-  },
-  {
-    flags: "--searchSpaceFile <file>",
-    description: "JSON file that defines the search space. None by default",
-  },
+const HELP_GROUP: OptionSpec = {
+  flags: "--helpGroup <group>",
+  description: `print the options of one group: ${PHPO_GROUPS.map(({ name }) => name).join(", ")}, or ALL`,
+};
+
+/** The options of one group, each with its heading. */
+export function groupOptions({ name, summary, sections }: PhpoGroup): OptionSpec[] {
+  return sections.flatMap(({ title, options }) =>
+    options.map((option) => ({
+      ...option,
+      group: title === "" ? `${name}, ${summary}` : `${name}, ${title}`,
+    })),
+  );
+}
+
+/** All options. */
+export const PHPO_OPTIONS: readonly OptionSpec[] = [
+  HELP_GROUP,
+  ...PHPO_GROUPS.flatMap(groupOptions),
 ];
 
-const EVALUATION: readonly OptionSpec[] = [
-  { flags: "--evaluationContainer <image>", description: "container image for evaluation" },
-  { flags: "--evaluationExec <command>", description: "execution string of the evaluation" },
-  {
-    flags: "--evaluationInput <file>",
-    description: "input file with the point. input.json by default",
-  },
-  {
-    flags: "--evaluationTrainingData <file>",
-    description: "input file with the list of training data. input_ds.json by default",
-  },
-  { flags: "--evaluationOutput <file>", description: "output file. output.json by default" },
-  { flags: "--evaluationMeta <file>", description: "metadata file that the evaluation makes" },
-  { flags: "--evaluationMetrics <file>", description: "metrics file that the evaluation makes" },
-  { flags: "--trainingDS <name>", description: "training dataset" },
-  {
-    flags: "--checkPointToSave <files>",
-    description:
-      "comma-separated list of files and directories that are saved for checkpointing. None by default",
-  },
-  {
-    flags: "--checkPointToLoad <name>",
-    description: "name of the tarball that a resumed evaluation is given. Extracted by default",
-  },
-  {
-    flags: "--checkPointInterval <minutes>",
-    description: "how often checkpoint files are looked at. 5 by default",
-  },
-  { flags: "--alrbArgs <text>", description: "additional arguments of the container setup" },
-  { flags: "--architecture <text>", description: "architecture and GPUs" },
-  {
-    flags: "--segmentSpecFile <file>",
-    description: "JSON file with the segments of a segmented search",
-  },
-];
-
-const GRID: readonly OptionSpec[] = [
-  {
-    flags: "--loadJson <file>",
-    description: "read options from a JSON file; the command line wins",
-  },
-  { flags: "--dumpJson <file>", description: "write all options and the task's id to a JSON file" },
-  { flags: "--noSubmit", description: "check everything, submit nothing" },
-  { flags: "--official", description: "produce an official dataset" },
-  { flags: "--workingGroup <group>", description: "working group of the task" },
-  { flags: "--noEmail", description: "no notification" },
-  { flags: "--voms <roles>", description: "VOMS roles" },
-  { flags: "-v, --verbose", description: "say more" },
-  { flags: "-3, --python3", description: "no effect" },
-  { flags: "--intrSrv", description: "no effect", hidden: true },
-  {
-    flags: "--helpGroup <group>",
-    description: "print the options of a group: SEARCH, STEERING, EVALUATION, GRID or ALL",
-  },
-];
-
-export const PHPO_GROUPS = { SEARCH, STEERING, EVALUATION, GRID } as const;
-
-/** All options, each with its group's heading. */
-export const PHPO_OPTIONS: readonly OptionSpec[] = Object.entries(PHPO_GROUPS).flatMap(
-  ([group, options]) => options.map((option) => ({ ...option, group })),
-);
+/** Those that are printed for a group, or for ALL (null). */
+export function optionsOfGroup(group: PhpoGroup | null): readonly OptionSpec[] {
+  return group === null ? PHPO_OPTIONS : [HELP_GROUP, ...groupOptions(group)];
+}
 
 /** Name of an option's value, as in a --loadJson file. */
 export function optionName(option: OptionSpec): string {

@@ -1,105 +1,139 @@
 /** From phpo's options to a task. */
-import { didYouMean } from "../protocol/did-you-mean.ts";
-import { parseJsonText, toValue } from "../protocol/json-text.ts";
-import { TASK, USER_JSON } from "../protocol/limits.ts";
+import { TASK } from "../protocol/limits.ts";
 import type { TaskSpecification } from "../protocol/task.ts";
 import type { OptionValues } from "./command.ts";
 import { usageError } from "./errors.ts";
-import { neutralise } from "./format.ts";
 import { flagOption, textOption } from "./option-values.ts";
-import { PHPO_OPTIONS, optionName } from "./phpo-options.ts";
-import { checkedSpecification, limitOptions, readUserFile } from "./submit/specification.ts";
+import { readOptionsFile, withPlace, type FileOptions } from "./phpo-file.ts";
+import { architectureNeeds } from "./submit/architecture.ts";
+import { needOptions } from "./submit/needs.ts";
+import {
+  checkpointOptions,
+  commaSeparated,
+  evaluationOptions,
+  limitOptions,
+  steeringOption,
+  wholeTaskOptions,
+} from "./submit/option-parts.ts";
+import { checkedSpecification, specificationNotes } from "./submit/specification.ts";
+import { readUserFile } from "./user-file.ts";
 
-/** A task would do something else without them. */
-const REFUSED = ["trainingDS", "segmentSpecFile"];
-/** Taken, but without an effect yet; their users are told. */
-const WITHOUT_EFFECT = [
-  "evaluationMeta",
-  "evaluationMetrics",
-  "evaluationTrainingData",
-  "checkPointToSave",
-  "checkPointToLoad",
-  "checkPointInterval",
-  "alrbArgs",
-  "architecture",
-  "dumpJson",
-  "official",
-  "workingGroup",
-  "voms",
-];
+/** Options of panda-client that say something to the grid's services only. They are kept with the task and shown. */
+const KEPT = ["alrbArgs", "architecture", "official", "workingGroup", "noEmail", "voms"] as const;
+/** Kept ones whose users would be surprised that nothing comes of them. */
+const WITHOUT_EFFECT = ["alrbArgs", "official", "workingGroup", "voms", "intrSrv"] as const;
 
 export interface PhpoTask {
   readonly spec: TaskSpecification;
+  /** Of the command line and the file together. */
+  readonly options: OptionValues;
+  /** Where each option of the file stands. */
+  readonly places: ReadonlyMap<string, string>;
   readonly warnings: readonly string[];
 }
 
+const NO_FILE: FileOptions = { values: {}, places: new Map(), warnings: [] };
+
 /** Errors: E_USAGE, E_FILE, E_JSON with `file:line:column`, E_SEARCH_SPACE, E_TASK_SPECIFICATION. */
 export function phpoTask(commandLine: OptionValues, workingDirectory: string): PhpoTask {
-  const warnings: string[] = [];
-  const file = textOption(commandLine, "loadJson");
-  const fromFile = file === undefined ? {} : readOptions(file, workingDirectory, warnings);
-  const options: OptionValues = { ...fromFile, ...commandLine };
-  const isGiven = (name: string): boolean =>
-    textOption(options, name) !== undefined || flagOption(options, name);
-  for (const name of REFUSED.filter(isGiven)) {
-    throw usageError(
-      `--${name} is not supported yet.`,
-      "Leave it out; the evaluation can fetch its data itself.",
-    );
+  const name = textOption(commandLine, "loadJson");
+  const file = name === undefined ? NO_FILE : readOptionsFile(name, workingDirectory);
+  const options = combined(file.values, commandLine);
+  const places = new Map([...file.places].filter(([one]) => commandLine[one] === undefined));
+  try {
+    const { spec, warnings } = taskOf(options, workingDirectory);
+    return { spec, options, places, warnings: [...file.warnings, ...warnings] };
+  } catch (error) {
+    throw withPlace(error, places);
   }
-  for (const name of WITHOUT_EFFECT.filter(isGiven)) warnings.push(`--${name} has no effect yet.`);
-  const spaceFile = textOption(options, "searchSpaceFile");
-  const spec = checkedSpecification(
-    {
-      name: required(options, "outDS"),
-      steering: steeringOf(options),
-      // Container steering without a file is given null, as iDDS does.
-      searchSpace:
-        spaceFile === undefined
-          ? "null"
-          : readUserFile(spaceFile, workingDirectory, TASK.searchSpaceBytesMax),
-      evaluation: {
-        container: required(options, "evaluationContainer"),
-        exec: required(options, "evaluationExec"),
-        input: textOption(options, "evaluationInput") ?? "input.json",
-        output: textOption(options, "evaluationOutput") ?? "output.json",
-      },
-      limits: limitOptions(options),
-      needs: {},
-      queues: (textOption(options, "site") ?? "")
-        .split(",")
-        .map((one) => one.trim())
-        .filter((one) => one !== ""),
-    },
-    spaceFile ?? "--searchSpaceFile",
-  );
-  return { spec, warnings };
 }
 
-function steeringOf(options: OptionValues): unknown {
-  const method = textOption(options, "steeringMethod");
-  const exec = textOption(options, "steeringExec");
-  if (method !== undefined) {
-    if (exec !== undefined)
-      throw usageError(
-        "--steeringMethod and --steeringExec exclude each other.",
-        "Leave one of them out.",
-      );
-    if (textOption(options, "searchSpaceFile") === undefined) {
-      throw usageError(
-        "Built-in steering needs a search space.",
-        "Name its file: --searchSpaceFile space.json",
-      );
-    }
-    return { method };
+/** The command line wins; with it, steering that the command line names replaces all of the file's. */
+function combined(file: OptionValues, commandLine: OptionValues): OptionValues {
+  const replaced: Record<string, undefined> = {};
+  const isNamed = (name: string): boolean => commandLine[name] !== undefined;
+  if (isNamed("steeringMethod")) {
+    replaced["steeringExec"] = undefined;
+    replaced["steeringContainer"] = undefined;
+  } else if (isNamed("steeringExec") || isNamed("steeringContainer")) {
+    replaced["steeringMethod"] = undefined;
   }
-  if (exec === undefined) {
+  return { ...file, ...replaced, ...commandLine };
+}
+
+function taskOf(
+  options: OptionValues,
+  workingDirectory: string,
+): { readonly spec: TaskSpecification; readonly warnings: readonly string[] } {
+  const warnings: string[] = [];
+  const steering = steeringOption(options, "steeringMethod");
+  const spaceFile = textOption(options, "searchSpaceFile");
+  if (steering === undefined) {
     throw usageError(
       "It is not said how points are chosen.",
       "Write --steeringMethod tpe, or --steeringExec with a container.",
     );
   }
-  return { container: textOption(options, "steeringContainer") ?? null, exec };
+  if ("method" in steering && spaceFile === undefined) {
+    throw usageError(
+      "Built-in steering needs a search space.",
+      "Name its file: --searchSpaceFile space.json",
+    );
+  }
+  const outDS = required(options, "outDS").replace(/\/+$/, "");
+  if (outDS === "") throw usageError('--outDS "/" is no name.', "Write --outDS user.me.digits");
+  const architecture = textOption(options, "architecture") ?? "";
+  const hardware = architectureNeeds(architecture);
+  const spec = checkedSpecification(
+    {
+      name: outDS,
+      steering,
+      // Container steering without a file is given null, as iDDS does.
+      searchSpace:
+        spaceFile === undefined
+          ? "null"
+          : readUserFile(spaceFile, workingDirectory, TASK.searchSpaceBytesMax),
+      ...wholeTaskOptions(options, workingDirectory),
+      evaluation: {
+        container: required(options, "evaluationContainer"),
+        exec: required(options, "evaluationExec"),
+        ...evaluationOptions(options),
+      },
+      limits: limitOptions(options),
+      needs: needOptions(options, hardware.gpus),
+      checkpoint: checkpointOptions(options),
+      datasets: { training: textOption(options, "trainingDS") ?? null, output: outDS },
+      clientOptions: keptOptions(options),
+      queues: commaSeparated(textOption(options, "site") ?? ""),
+    },
+    spaceFile ?? "--searchSpaceFile",
+  );
+  const idle: string[] = WITHOUT_EFFECT.filter((name) => isGiven(options, name));
+  if (architecture !== "" && hardware.gpus === null) idle.push("architecture");
+  if (idle.length > 0) {
+    const names = idle.map((name) => `--${name}`).join(", ");
+    const verb = idle.length === 1 ? "changes" : "change";
+    warnings.push(
+      `${names} ${verb} nothing about this search: only the grid's own services know what to do with it`,
+    );
+  }
+  if (hardware.notCompared.length > 0)
+    warnings.push(
+      `of --architecture, ${hardware.notCompared.join(", ")} is not compared with the GPUs that slots have`,
+    );
+  return { spec, warnings: [...warnings, ...specificationNotes(spec)] };
+}
+
+function keptOptions(options: OptionValues): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const name of KEPT) {
+    if (isGiven(options, name)) kept[name] = textOption(options, name) ?? "true";
+  }
+  return kept;
+}
+
+function isGiven(options: OptionValues, name: string): boolean {
+  return (textOption(options, name) ?? "") !== "" || flagOption(options, name);
 }
 
 function required(options: OptionValues, name: string): string {
@@ -109,35 +143,4 @@ function required(options: OptionValues, name: string): string {
     `--${name} is missing.`,
     `Write --${name} ..., or "${name}" in the file of --loadJson. All options: phpo --helpGroup ALL`,
   );
-}
-
-/** Values of a --loadJson file in the form of the command line's; unknown names are warned about. */
-function readOptions(file: string, workingDirectory: string, warnings: string[]): OptionValues {
-  const root = parseJsonText(readUserFile(file, workingDirectory, USER_JSON.bytesMax), {
-    name: file,
-  });
-  if (root.type !== "object")
-    throw usageError(`${file} does not hold options.`, 'Write {"evaluationExec": "...", ...}.');
-  const known = PHPO_OPTIONS.map(optionName);
-  const values: Record<string, unknown> = {};
-  for (const { key, value: node } of root.members) {
-    if (!known.includes(key)) {
-      const near = didYouMean(key, known);
-      warnings.push(
-        `${file}: unknown option "${neutralise(key)}"${near === null ? "" : `, did you mean "${near}"?`}`,
-      );
-      continue;
-    }
-    const value = toValue(node);
-    if (value === null || value === false) continue;
-    if (value === true) values[key] = true;
-    else if (typeof value === "string") values[key] = value;
-    else if (typeof value === "number") values[key] = node.raw;
-    else
-      throw usageError(
-        `${file}: "${key}" is neither a text nor a number.`,
-        "Write it as on the command line.",
-      );
-  }
-  return values;
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /** The command `phpo`. */
 import { HyperpilotError } from "../protocol/errors.ts";
-import { parsePhpo } from "./phpo-command.ts";
+import { parsePhpo, phpoVersionText } from "./phpo-command.ts";
+import { lookForPhpo, phpoNotes } from "./phpo-path.ts";
 import { endQuietlyOnClosedPipe, processWorld } from "./process-world.ts";
 import { runClient } from "./run.ts";
 
@@ -15,12 +16,17 @@ function notHere(): Promise<never> {
 }
 
 endQuietlyOnClosedPipe();
-const programs = {
+const world = processWorld({
   server: notHere,
   harvester: notHere,
   pilot: notHere,
+  shell: notHere,
   fsck: notHere,
   backup: notHere,
   restore: notHere,
-};
-process.exitCode = await runClient(processWorld(programs), async (words) => parsePhpo(words));
+});
+process.exitCode = await runClient(world, (words) => {
+  if (!words.includes("--version")) return parsePhpo(words);
+  const look = lookForPhpo(world.environment, world.selfArgv.at(-1) ?? "");
+  return parsePhpo(words, { version: phpoVersionText(look.own, phpoNotes(look)) });
+});

@@ -134,12 +134,18 @@ function configured(parser: Parser, write: Write): Parser {
         writeErr: () => undefined,
         getOutHelpWidth: () => HELP_COLUMNS,
       })
-      .configureHelp({ helpWidth: HELP_COLUMNS, showGlobalOptions: false })
+      .configureHelp({
+        helpWidth: HELP_COLUMNS,
+        showGlobalOptions: false,
+        optionDescription: describedOption,
+      })
   );
 }
 
 function toOption(spec: OptionSpec): Option {
   const option = new Option(spec.flags, spec.description);
+  // For the help only: values of options that are not given stay undefined.
+  if (spec.defaultText !== undefined) option.defaultValueDescription = spec.defaultText;
   if (spec.hidden === true) option.hideHelp();
   if (spec.group !== undefined) option.helpGroup(`${spec.group}:`);
   const { choices, repeatable } = spec;
@@ -153,6 +159,17 @@ function toOption(spec: OptionSpec): Option {
     });
   }
   return option;
+}
+
+/** "what it does (one of a, b; default: a)". */
+function describedOption(option: Option): string {
+  const facts = [
+    ...(option.argChoices === undefined ? [] : [`one of ${option.argChoices.join(", ")}`]),
+    ...(option.defaultValueDescription === undefined
+      ? []
+      : [`default: ${option.defaultValueDescription}`]),
+  ];
+  return facts.length === 0 ? option.description : `${option.description} (${facts.join("; ")})`;
 }
 
 function examplesText(command: Command): string {
@@ -210,10 +227,13 @@ function translated(
     case "commander.unknownOption": {
       const known =
         command === null ? ["--help", "--version"] : [...longNames(optionsOf(command)), "--help"];
-      const near = didYouMean(quoted, known);
-      const remedy =
-        near === null ? `All options: ${help}` : `Did you mean ${near}?\nAll options: ${help}`;
-      return usageError(`Unknown option ${quoted}.`, remedy);
+      const meant = meantOptions(quoted, known);
+      const hints = [
+        meant === null ? undefined : `Did you mean ${meant}?`,
+        command?.unknownOptionHint,
+      ];
+      const remedy = [...hints, `All options: ${help}`].filter((one) => one !== undefined);
+      return usageError(`Unknown option ${quoted}.`, remedy.join("\n"));
     }
     case "commander.unknownCommand":
     case "commander.help":
@@ -226,6 +246,18 @@ function translated(
       );
     }
   }
+}
+
+/** Options that an abbreviation begins, else the one that is spelled alike; null: none. Abbreviations themselves are not taken. */
+function meantOptions(word: string, known: readonly string[]): string | null {
+  const lower = word.toLowerCase();
+  const same = known.find((name) => name.toLowerCase() === lower);
+  if (same !== undefined) return same;
+  const longer = known.filter((name) => name.toLowerCase().startsWith(lower));
+  if (word.length < 4 || longer.length === 0) return didYouMean(word, known);
+  const shown = longer.slice(0, 4);
+  const last = shown.pop() ?? "";
+  return shown.length === 0 ? last : `${shown.join(", ")} or ${last}`;
 }
 
 /** The command whose words stand first, or null. */

@@ -1,10 +1,10 @@
 /** A queue's file: TOML, or JSON where its name ends in .json. */
-import { parse as parseToml, TomlError } from "smol-toml";
-import { HyperpilotError, errorText } from "../protocol/errors.ts";
+import { HyperpilotError } from "../protocol/errors.ts";
 import { parseJsonText, toValue } from "../protocol/json-text.ts";
 import { QueueConfig } from "../protocol/queue.ts";
 import { didYouMean } from "../protocol/did-you-mean.ts";
-import { readUserFile } from "./submit/specification.ts";
+import { parseTomlText } from "./toml-text.ts";
+import { readUserFile } from "./user-file.ts";
 
 const FILE_BYTES_MAX = 1_048_576;
 
@@ -13,7 +13,7 @@ export function readQueueFile(file: string, workingDirectory: string): QueueConf
   const text = readUserFile(file, workingDirectory, FILE_BYTES_MAX);
   const value = file.endsWith(".json")
     ? toValue(parseJsonText(text, { name: file }))
-    : tomlValue(text, file);
+    : parseTomlText(text, { name: file, code: "E_QUEUE_CONFIG" });
   const parsed = QueueConfig.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
@@ -31,16 +31,6 @@ export function readQueueFile(file: string, workingDirectory: string): QueueConf
     `${file}: ${path === "" ? "the queue" : path} is wrong: ${issue?.message ?? ""}.`,
     "Correct the file; nothing was sent.",
   );
-}
-
-function tomlValue(text: string, file: string): unknown {
-  try {
-    return parseToml(text);
-  } catch (error) {
-    const place = error instanceof TomlError ? `${file}:${error.line}:${error.column}` : file;
-    const what = errorText(error).split("\n", 1)[0] ?? "";
-    throw wrong(`${place} ${what}`, "Correct the file at that place and try again.");
-  }
 }
 
 function wrong(message: string, remedy: string): HyperpilotError {

@@ -21,6 +21,10 @@ export interface ProgramOptions {
   /** The whole environment; by default that of this process. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Text for its standard input; by default there is none. */
+  readonly input?: string;
+  /** Ends the program: its result is then that of a signal. */
+  readonly signal?: AbortSignal;
 }
 
 /** Runs a program to its end, without a shell. Never rejects: the result says what happened. */
@@ -31,10 +35,11 @@ export async function runProgram(
   const [file, ...args] = argv;
   const result = await execa(file, args, {
     reject: false,
-    stdin: "ignore",
+    ...(options.input === undefined ? { stdin: "ignore" } : { input: options.input }),
     timeout: options.timeoutMs,
     forceKillAfterDelay: 1_000,
     maxBuffer: options.outputBytesMax ?? 1_048_576,
+    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.environment === undefined ? {} : { env: options.environment, extendEnv: false }),
   });

@@ -13,7 +13,10 @@ import {
 } from "../protocol/harvester-messages.ts";
 import { HARVESTER_SOCKET_PATH } from "../protocol/routes.ts";
 import { OUR_RANGE } from "../protocol/version.ts";
+import { createDriver } from "./drivers/create.ts";
 import { createLocalDriver } from "./drivers/local.ts";
+import { createFleet } from "./fleet.ts";
+import { commandLaunch, packageLaunch } from "./launch.ts";
 import { createHarvester, type Harvester } from "./program.ts";
 import { openSubmissions } from "./submissions.ts";
 
@@ -29,6 +32,8 @@ export interface HarvesterOptions {
   readonly caFingerprint: string | null;
   /** Starts a local pilot when a boot file's path is appended. */
   readonly pilotCommand: readonly [string, ...string[]];
+  /** Directory of the packed pilot, for batch systems; null: they start pilots by `pilotCommand` too. */
+  readonly pilotPackage: string | null;
   /** Remove all local pilots at the end instead of leaving them to themselves. */
   readonly stopPilots: boolean;
 }
@@ -44,11 +49,20 @@ export async function runHarvester(options: HarvesterOptions): Promise<number> {
     join(options.directory, "submissions"),
     options.caFingerprint,
   );
-  const driver = createLocalDriver({
+  const local = createLocalDriver({
     pilotCommand: options.pilotCommand,
     directoryOf: (id) => submissions.directoryOf(id),
     clock,
     environment: process.env,
+  });
+  const launch =
+    options.pilotPackage === null
+      ? commandLaunch(options.pilotCommand)
+      : packageLaunch(options.pilotPackage);
+  const driver = createFleet({
+    clock,
+    batchOf: (id) => submissions.batchOf(id),
+    createDriver: (batch) => createDriver(batch, { environment: process.env, launch, local }),
   });
   const harvester = createHarvester({
     clock,

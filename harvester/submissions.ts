@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import { Batch } from "../protocol/batch.ts";
 import { BootFile } from "../protocol/harvester-messages.ts";
 import { HyperpilotError, errorText } from "../protocol/errors.ts";
 import type { QueueConfig } from "../protocol/queue.ts";
@@ -18,6 +19,8 @@ import type { QueueConfig } from "../protocol/queue.ts";
 const SubmissionFile = z.strictObject({
   submissionId: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
   queue: z.string(),
+  /** The batch system that it went to: the queue may be another one by now. */
+  batch: Batch.default({ kind: "local" }),
   batchId: z.string().nullable(),
 });
 export type SubmissionFile = z.infer<typeof SubmissionFile>;
@@ -30,6 +33,8 @@ const ENDED_KEPT = 20;
 
 export interface Submissions {
   directoryOf(submissionId: string): string;
+  /** Batch system of a submission; that of an unknown one is this machine. */
+  batchOf(submissionId: string): Batch;
   /** Those not known to have ended. */
   active(): readonly SubmissionFile[];
   /** Writes the boot file and notes the submission before the batch system is called. Returns the boot file's path. */
@@ -71,9 +76,15 @@ export function openSubmissions(directory: string, caFingerprint: string | null)
   forgetOldest();
   return {
     directoryOf,
+    batchOf: (submissionId) => known.get(submissionId)?.batch ?? { kind: "local" },
     active: () => [...known.values()],
     prepare({ server, secret, queue, submissionId }) {
-      const one: SubmissionFile = { submissionId, queue: queue.name, batchId: null };
+      const one: SubmissionFile = {
+        submissionId,
+        queue: queue.name,
+        batch: queue.batch,
+        batchId: null,
+      };
       mkdirSync(directoryOf(submissionId), { recursive: true, mode: 0o700 });
       const bootFile = join(directoryOf(submissionId), BOOT_FILE);
       const boot = BootFile.parse({ server, caFingerprint, secret, queue, submissionId });

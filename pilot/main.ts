@@ -16,16 +16,21 @@ import { EXIT, errorText } from "../protocol/errors.ts";
 import type { BootFile } from "../protocol/harvester-messages.ts";
 import { PILOT } from "../protocol/limits.ts";
 import { createAgent } from "./agent.ts";
+import { needsPolling } from "./checkpoint.ts";
 import { makeScratch, readBootFile } from "./config.ts";
 import { watchWalltime } from "./deadline.ts";
 import { findGpus } from "./gpus.ts";
+import { openImages } from "./images/open-images.ts";
 import { createPayloadRunner } from "./payload.ts";
+import { Permits } from "./permits.ts";
 import { type Environment, hostSources, probe } from "./probe.ts";
 import { createPilotProgram } from "./program.ts";
 import { createApptainer } from "./runtime/apptainer.ts";
 import { createBubblewrap } from "./runtime/bubblewrap.ts";
+import { createDocker } from "./runtime/docker.ts";
 import { runtimeNames, workingRuntimes } from "./runtime/ladder.ts";
 import { createNone } from "./runtime/none.ts";
+import { createPodman } from "./runtime/podman.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import { createServerApi } from "./server-api.ts";
 import { connectProgram, startSession } from "./session.ts";
@@ -103,6 +108,10 @@ async function startPilot(context: Context): Promise<void> {
   });
   const slots = cutSlots(capacity, queue);
   log.info("probed", { capacity, slots: slots.length, tried });
+  for (const runtime of runtimes) {
+    const removed = (await runtime.removeOrphans?.()) ?? 0;
+    if (removed > 0) log.warn("orphansRemoved", { runtime: runtime.name, containers: removed });
+  }
   const random = Math.random;
   const { idleSeconds } = queue;
   const agent = createAgent(
@@ -119,15 +128,24 @@ async function startPilot(context: Context): Promise<void> {
   shutdown.onClose("payloads", async () => {
     await Promise.all(spawners.map((spawner) => spawner.close()));
   });
+  const images = openImages({
+    ...{ runtimes, environment, scratch, clock, log, random },
+    queueEnvironment: queue.environment,
+  });
+  shutdown.onClose("images", () => images.close());
   const program = createPilotProgram({
     clock,
     log,
     agent,
     slots,
     spawners,
-    runner: createPayloadRunner({ runtimes, clock, scratch, queue }),
+    runner: createPayloadRunner({ runtimes, clock, scratch, queue, images }),
     stage: createStage({ api, directory: join(scratch, "sandboxes"), clock, random }),
     api,
+    random,
+    spool: join(scratch, "spool"),
+    packs: new Permits(PILOT.checkpointPacksMax),
+    usePolling: needsPolling(scratch),
     onExit: (code, detail) => void shutdown.close(detail, code),
   });
   const link = connectProgram(way, session, program);
@@ -143,10 +161,12 @@ async function startPilot(context: Context): Promise<void> {
 }
 
 /** Best first; what the queue allows and what works here is chosen among these. */
-function runtimeLadder(scratchDirectory: string): readonly Runtime[] {
+export function runtimeLadder(scratchDirectory: string): readonly Runtime[] {
   return [
     createApptainer({ name: "apptainer", scratchDirectory }),
     createApptainer({ name: "singularity", scratchDirectory }),
+    createPodman({ scratchDirectory }),
+    createDocker({ scratchDirectory }),
     createBubblewrap({ scratchDirectory }),
     createNone(),
   ];

@@ -7,7 +7,7 @@ import type { GrantedItem, Outcome } from "../protocol/pilot-messages.ts";
 import type { SlotResources } from "../protocol/resources.ts";
 import { STEERING_INPUT, STEERING_OUTPUT, steeringCommand } from "../protocol/steering-command.ts";
 import { isBuiltin, type TaskSpecification } from "../protocol/task.ts";
-import { cleanMessage } from "./clean-message.ts";
+import { cleanMessage, lastLines } from "./clean-message.ts";
 import type { PayloadExit } from "./output-json.ts";
 import type { EvaluationEnd, PayloadRunner } from "./payload.ts";
 import { readTextFile } from "./results.ts";
@@ -17,7 +17,7 @@ import type { Stage } from "./stage.ts";
 
 export interface SteeringNode {
   readonly runner: PayloadRunner;
-  readonly api: Pick<ServerApi, "getSteeringInput">;
+  readonly api: Pick<ServerApi, "getSteeringInput" | "getRegistryCredential">;
   readonly stage: Stage;
   readonly spawner: Spawner | undefined;
   readonly slot: SlotResources | undefined;
@@ -72,7 +72,9 @@ async function execute(
   if (isBuiltin(steering) || item.steering === undefined)
     throw new Error("not a steering container");
   if (spawner === undefined || slot === undefined) throw new Error(`no slot ${item.slot}`);
-  const { image, mounts, exec, environment } = steeringCommand(steering, item.steering);
+  const command = steeringCommand(steering, item.steering);
+  const { image, mounts, environment } = command;
+  const exec = command.usesEntrypoint ? throughEntrypoint(command.exec) : command.exec;
   const pointText = await api.getSteeringInput(item.token, signal);
   const { sandboxSha256 } = spec;
   const staged =
@@ -88,10 +90,22 @@ async function execute(
       readOutcome,
       environment,
       mounts,
+      writableRoot: true,
+      credentialOf: (registry) => api.getRegistryCredential(item.token, registry, signal),
     });
   } finally {
     staged?.release();
   }
+}
+
+/**
+ * Starts the words as docker would. Apptainer keeps ENTRYPOINT and CMD of an image that comes from a registry in this file; the
+ * run script of an image that was defined otherwise may do anything, so it is left alone.
+ */
+function throughEntrypoint(words: string): string {
+  const script = "/.singularity.d/runscript";
+  const plain = words === "" ? `exec ${script}` : `exec ${words}`;
+  return `case "$(cat ${script} 2>/dev/null)" in *OCI_ENTRYPOINT=*) exec ${script} ${words};; esac; ${plain}`;
 }
 
 function evaluationLike(
@@ -103,6 +117,7 @@ function evaluationLike(
     ...spec.evaluation,
     container: image,
     exec,
+    arguments: "none",
     input: STEERING_INPUT,
     output: STEERING_OUTPUT,
     timeoutSeconds: spec.steeringTimeoutSeconds,
@@ -124,14 +139,17 @@ function readAnswer(work: string, exit: PayloadExit): { points: string | null; o
     },
   });
   if (exit.exitCode !== 0) {
-    const last = cleanMessage(exit.outputTail.trim().split("\n").slice(-5).join("\n"));
-    return failed(
-      `the steering exited with ${exit.exitCode}: ${last === "" ? "it printed nothing" : last}`,
-    );
+    // One line: it becomes part of a sentence.
+    const last = lastLines(exit.outputTail, 5, 1_024).split("\n").join(" | ");
+    const ended =
+      exit.signal === null ? `exited with ${exit.exitCode}` : `was ended by ${exit.signal}`;
+    return failed(`the steering ${ended}: ${last === "" ? "it printed nothing" : last}`);
   }
   const found = readTextFile(work, STEERING_OUTPUT);
   if ("problem" in found)
-    return failed(`the steering's file %OUT (${STEERING_OUTPUT}) ${found.problem}`);
+    return failed(
+      `the steering exited with 0, but its file %OUT (${STEERING_OUTPUT}) ${found.problem}; its command must write the list of new points there, such as --outfile=%OUT`,
+    );
   if (found.text.length > PILOT.steeringOutputBytesMax) {
     return failed(`the steering's file %OUT has more than ${PILOT.steeringOutputBytesMax} bytes`);
   }
@@ -146,12 +164,12 @@ function answerOf(outcome: Outcome | null, points: string | null): SteeringEnd["
     case "timeout":
       return {
         points: null,
-        message: `the steering did not end within ${Math.round(outcome.afterSeconds)} s`,
+        message: `the steering did not end within ${Math.round(outcome.afterSeconds)} s; if it needs longer, submit with --steeringTimeout SECONDS`,
       };
     case "failed":
       return { points: null, message: outcome.message };
     case "interrupted":
-      return { points: null, message: `${outcome.reason}: ${outcome.message}` };
+      return { points: null, message: outcome.message };
     case "diverged":
       throw new Error("steering has no loss");
     default:

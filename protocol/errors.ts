@@ -58,6 +58,7 @@ export const ERROR_KINDS = {
   E_RUNTIME: { exit: EXIT.failed, http: 500 },
   E_RUNTIME_MISSING: { exit: EXIT.failed, http: 500 },
   E_IMAGE: { exit: EXIT.failed, http: 400 },
+  E_BATCH: { exit: EXIT.failed, http: 502 },
   E_STEERING: { exit: EXIT.failed, http: 500 },
 } as const satisfies Record<string, ErrorKind>;
 export type ErrorCode = keyof typeof ERROR_KINDS;

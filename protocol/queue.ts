@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Batch, PilotJob } from "./batch.ts";
 import { HARVESTER, SERVER } from "./limits.ts";
 import { QUEUE_STATES } from "./states.ts";
 
@@ -31,11 +32,8 @@ export const QueueConfig = z.strictObject({
     .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/i, "letters, digits, . _ - and at most 63 of them"),
   site: z.string().max(63).default("local"),
   role: z.enum(["evaluation", "central"]).default("evaluation"),
-  batch: z
-    .strictObject({
-      kind: z.enum(["local"]).default("local"),
-    })
-    .default({ kind: "local" }),
+  batch: Batch.default({ kind: "local" }),
+  pilot: PilotJob.default(() => PilotJob.parse({})),
   state: z.enum(QUEUE_STATES).default("online"),
   slot: SlotShape.default(SlotShape.parse({})),
   limits: z

@@ -15,14 +15,39 @@ export const Steering = z.union([
 ]);
 export type Steering = z.infer<typeof Steering>;
 
+/** Begins the value of `evaluation.output` for programs that print their loss; the name of the loss follows. */
+export const PRINTED_OUTPUT = "stdout:";
+/** What a program that prints its loss may write instead: it then counts. */
+export const DEFAULT_OUTPUT = "output.json";
+/** Names of losses that can be looked for in what a program prints. */
+export const PRINTED_NAME = /^[A-Za-z_][\w./-]{0,63}$/;
+
+/** The name of the loss that is read from what a program prints; null when the result is a file, or the exit status. */
+export function printedLossName(output: string): string | null {
+  return output.startsWith(PRINTED_OUTPUT) ? output.slice(PRINTED_OUTPUT.length) : null;
+}
+
 export const Evaluation = z.strictObject({
   /** `host:`, `docker://...`, a SIF file or a sandbox directory. */
   container: z.string().min(1).max(4096),
   /** Run by `/bin/sh -c` inside the container. */
   exec: z.string().min(1).max(TASK.execBytesMax),
   input: z.string().min(1).max(255).default("input.json"),
-  /** Result file; `none`: exit status 0 is loss 0. */
-  output: z.string().min(1).max(255).default("output.json"),
+  /**
+   * Result file; `none`: exit status 0 is loss 0; `stdout:loss`: output.json where the program writes it, otherwise the last
+   * `loss: <number>` of what a program that ended with 0 has printed.
+   */
+  output: z
+    .string()
+    .min(1)
+    .max(255)
+    .refine(
+      (output) => PRINTED_NAME.test(printedLossName(output) ?? "loss"),
+      "after stdout: comes the name of the loss, such as stdout:loss",
+    )
+    .default(DEFAULT_OUTPUT),
+  /** `options`: the point's parameters are appended to `exec` as `--name=value`, in their order. The file is there as well. */
+  arguments: z.enum(["none", "options"]).default("none"),
   /** Seconds after which an attempt is ended; null: no limit but the walltime. */
   timeoutSeconds: z.number().positive().nullable().default(null),
   /** JSON list of training files, written where the task names a training dataset. */
@@ -48,8 +73,12 @@ export type Checkpoint = z.infer<typeof Checkpoint>;
 
 /** One of the searches of a segmented task; steering knows it by its place in the list (`model_id`). */
 export const Segment = z.strictObject({
-  /** Value of %SEGMENT_NAME. */
-  name: z.string().min(1).max(255),
+  /** Value of %SEGMENT_NAME and HYPERPILOT_SEGMENT; no two segments of a task have the same. */
+  name: z
+    .string()
+    .min(1)
+    .max(255)
+    .regex(/^\P{Cc}*$/u, "no control characters"),
   /** Training files, or datasets, of this segment alone. */
   files: z.array(z.string().min(1).max(1024)).max(10_000).default([]),
   datasets: z.array(z.string().min(1).max(255)).max(100).default([]),
@@ -71,27 +100,32 @@ export const Limits = z.strictObject({
 });
 export type Limits = z.infer<typeof Limits>;
 
-/** Limits with every number filled in. */
+/** Limits with every number filled in. Points and iterations are counted in each segment, jobs in the whole task. */
 export interface EffectiveLimits {
   readonly maxPoints: number;
   readonly nParallelEvaluation: number;
+  /** Of the whole task: the given number times the number of segments. */
   readonly maxEvaluationJobs: number;
   readonly nPointsPerIteration: number;
   readonly minUnevaluatedPoints: number;
   readonly maxPointsPerEvaluationJob: number;
 }
 
-/** Fills in the defaults; with built-in steering and neither number given, slots are kept busy by one spare point. */
-export function effectiveLimits(limits: Limits, builtin: boolean): EffectiveLimits {
+/**
+ * Fills in the defaults; with built-in steering and neither number given, slots are kept busy by one spare point in each
+ * segment. `segments`: how many there are, 1 for a task without.
+ */
+export function effectiveLimits(limits: Limits, builtin: boolean, segments = 1): EffectiveLimits {
   const { maxPoints, nParallelEvaluation } = limits;
   const computed =
     builtin && limits.nPointsPerIteration === null && limits.minUnevaluatedPoints === null;
+  const share = Math.ceil(nParallelEvaluation / segments);
   return {
     maxPoints,
     nParallelEvaluation,
-    maxEvaluationJobs: limits.maxEvaluationJobs ?? 2 * maxPoints,
-    nPointsPerIteration: computed ? nParallelEvaluation + 2 : (limits.nPointsPerIteration ?? 2),
-    minUnevaluatedPoints: computed ? nParallelEvaluation + 1 : (limits.minUnevaluatedPoints ?? 0),
+    maxEvaluationJobs: (limits.maxEvaluationJobs ?? 2 * maxPoints) * segments,
+    nPointsPerIteration: computed ? share + 2 : (limits.nPointsPerIteration ?? 2),
+    minUnevaluatedPoints: computed ? share + 1 : (limits.minUnevaluatedPoints ?? 0),
     maxPointsPerEvaluationJob: limits.maxPointsPerEvaluationJob ?? Number.MAX_SAFE_INTEGER,
   };
 }
@@ -144,6 +178,11 @@ export const TaskSpecification = z.strictObject({
 export type TaskSpecification = z.infer<typeof TaskSpecification>;
 /** As it is written, without what has a default. */
 export type TaskSpecificationInput = z.input<typeof TaskSpecification>;
+
+/** Searches of the task: 1 for a task without segments. */
+export function searchCount(spec: Pick<TaskSpecification, "segments">): number {
+  return Math.max(1, spec.segments.length);
+}
 
 export function isBuiltin(steering: Steering): steering is { method: BuiltinMethod } {
   return "method" in steering;

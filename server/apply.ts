@@ -22,6 +22,7 @@ export function apply(core: Core, event: HyperpilotEvent): void {
     case "leaseEnded":
     case "attemptEnded":
     case "checkpointStored":
+    case "checkpointDropped":
     case "pointFinal":
     case "jobStarted":
     case "jobEnded":
@@ -39,6 +40,12 @@ export function apply(core: Core, event: HyperpilotEvent): void {
     default:
       return assertNever(event);
   }
+}
+
+/** Applies an event of an earlier time: blobs that it dropped are gone, or are found by the sweep. */
+export function replay(core: Core, event: HyperpilotEvent): void {
+  apply(core, event);
+  core.unreferenced.clear();
 }
 
 /** Every item that may still be granted gets the new incarnation, so that results of older grants are stale from here on. */

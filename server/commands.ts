@@ -4,7 +4,9 @@ import { HyperpilotError } from "../protocol/errors.ts";
 import { SERVER } from "../protocol/limits.ts";
 import type { Task } from "./core.ts";
 import type { Command, CommandOf, CommandValues, Principal } from "./inbox.ts";
+import { replacePilotsOfChanged } from "./pilot-drain.ts";
 import { removePilot } from "./pilots.ts";
+import { dropStoredCheckpoint } from "./points/checkpoints.ts";
 import { changeLimits, control, retryPoints } from "./tasks/lifecycle.ts";
 import { submitTask } from "./tasks/submission.ts";
 import { emit, type Turn } from "./turn.ts";
@@ -34,10 +36,14 @@ export function carryOut(
       retryPoints(turn, task, command.pointIds, by);
       return stateOf(task);
     }
-    case "putQueue":
-      emit(turn, { type: "queueChanged", name: command.config.name, config: command.config, by });
+    case "putQueue": {
+      const { config } = command;
+      const former = turn.core.queues.get(config.name);
+      emit(turn, { type: "queueChanged", name: config.name, config, by });
+      if (former !== undefined) replacePilotsOfChanged(turn, former, config);
       turn.live.mayDispatch = true;
-      return command.config;
+      return config;
+    }
     case "removeQueue":
       return removeQueue(turn, command, by);
     case "issueToken":
@@ -49,6 +55,8 @@ export function carryOut(
         emit(turn, { type: "tokenChanged", change, by });
       }
       return null;
+    case "dropCheckpoint":
+      return dropStoredCheckpoint(turn, command);
     case "exchangeBootSecret":
       return exchangeBootSecret(turn, command);
     default:

@@ -1,20 +1,24 @@
 /** The core as a sequence of plain sections, and back: what a snapshot holds, and what two cores are compared by. */
 import {
   createCore,
+  type AskedSegment,
   type Core,
   type FailureCause,
+  type ImageFailure,
   type Job,
   type LeaseRef,
   type NodeHealth,
   type OpenRun,
   type Point,
+  type SegmentState,
   type Submission,
   type Task,
   type TokenRecord,
 } from "./core.ts";
 import { asIs, mapOf, rowOf, setOf, type FieldForms, type Form } from "./plain-form.ts";
-import { ReadyQueue } from "./points/ready-queue.ts";
 import { compactPoint } from "./points/compact-points.ts";
+import { ReadyPoints } from "./points/ready-points.ts";
+import { segmentOf } from "./tasks/segments.ts";
 
 /** Rows of one section at most: bounds its size. */
 const ROWS_MAX = 1_000;
@@ -22,6 +26,7 @@ const ROWS_MAX = 1_000;
 const POINT: FieldForms<Point> = {
   id: asIs(),
   text: asIs(),
+  segment: asIs(),
   run: asIs(),
   retryOf: asIs(),
   state: asIs(),
@@ -35,6 +40,7 @@ const POINT: FieldForms<Point> = {
   interruptionsInRow: asIs(),
   loss: asIs(),
   historySeq: asIs(),
+  files: asIs(),
   retried: asIs(),
 };
 
@@ -48,6 +54,18 @@ const JOB: FieldForms<Job> = {
   points: asIs(),
 };
 
+const ASKED: FieldForms<AskedSegment> = {
+  segment: asIs(),
+  pending: asIs(),
+  generated: asIs(),
+  wanted: asIs(),
+  place: asIs(),
+  draws: asIs(),
+  drawn: setOf(),
+};
+
+const asked = mapOf<number, AskedSegment>(rowOf(ASKED));
+
 const RUN: FieldForms<OpenRun> = {
   run: asIs(),
   epoch: asIs(),
@@ -55,10 +73,32 @@ const RUN: FieldForms<OpenRun> = {
   pending: asIs(),
   generated: asIs(),
   wanted: asIs(),
+  asked: {
+    toPlain: (value) => asked.toPlain(new Map(value)),
+    fromPlain: asked.fromPlain,
+  },
+  draws: asIs(),
+  nextDraw: asIs(),
   openedSeq: asIs(),
   lease: asIs(),
 };
 const run = rowOf(RUN);
+
+/** Of a segment's points each says itself whose it is; its best one is told apart. */
+type ApartOfSegment = "points" | "best";
+
+const SEGMENT: FieldForms<Omit<SegmentState, ApartOfSegment>> = {
+  index: asIs(),
+  counts: asIs(),
+  generated: asIs(),
+  askingEnded: asIs(),
+  newsForSteering: asIs(),
+  worstLoss: asIs(),
+  lossCount: asIs(),
+};
+const segment = rowOf(SEGMENT);
+
+const IMAGE_FAILURE: FieldForms<ImageFailure> = { count: asIs(), detail: asIs() };
 
 const FAILURE: FieldForms<FailureCause> = { count: asIs(), nodes: setOf() };
 
@@ -80,6 +120,15 @@ const TASK: FieldForms<Omit<Task, Apart>> = {
   limits: asIs(),
   effective: asIs(),
   counts: asIs(),
+  segments: {
+    toPlain: (segments) => segments.map((one) => segment.toPlain(one)),
+    fromPlain: (plain) => {
+      const rows = (plain as unknown[]).map((row) => segment.fromPlain(row));
+      return rows.map((row) => ({ ...row, points: null, best: null }));
+    },
+  },
+  asking: setOf(),
+  due: setOf(),
   generated: asIs(),
   jobs: mapOf(rowOf(JOB)),
   activeCharged: asIs(),
@@ -93,11 +142,12 @@ const TASK: FieldForms<Omit<Task, Apart>> = {
   nextRun: asIs(),
   runsFinished: asIs(),
   askingEnded: asIs(),
-  newsForSteering: asIs(),
-  worstLoss: asIs(),
+  steeringFailure: asIs(),
+  surplusPoints: asIs(),
   lossCount: asIs(),
   attemptsFailed: asIs(),
   interruptions: asIs(),
+  imageFailures: mapOf(rowOf(IMAGE_FAILURE)),
   failures: mapOf(rowOf(FAILURE)),
   durations: asIs(),
   bestSoFar: asIs(),
@@ -148,20 +198,35 @@ const MAPS = {
   tokens: rowOf(TOKEN),
   submissions: rowOf(SUBMISSION),
   submissionOfSecret: asIs<string>(),
+  blobs: asIs<number>(),
   leasedByOwner: asIs<number>(),
 } as const;
 type MapName = keyof typeof MAPS;
 
-type Unwritten = Exclude<keyof Core, Scalar | MapName | "tasks" | "activeTasks" | "leasesByPilot">;
+/** Of the present turn alone, or told by sections of their own. */
+type Elsewhere = "unreferenced" | "tasks" | "activeTasks" | "leasesByPilot";
+type Unwritten = Exclude<keyof Core, Scalar | MapName | Elsewhere>;
 /** A field that the core gains does not compile until a section holds it. */
 const WRITTEN: [Unwritten] extends [never] ? "all" : Unwritten = "all";
 
 /** Names of all fields that are written: a snapshot of other fields is not read. */
 export const CORE_FIELDS: readonly string[] = [
   WRITTEN,
-  ...[SCALARS, MAPS, TASK, POINT, JOB, RUN, FAILURE, NODE, TOKEN, SUBMISSION].map((table) =>
-    Object.keys(table).join(),
-  ),
+  ...[
+    SCALARS,
+    MAPS,
+    TASK,
+    SEGMENT,
+    POINT,
+    JOB,
+    RUN,
+    ASKED,
+    FAILURE,
+    IMAGE_FAILURE,
+    NODE,
+    TOKEN,
+    SUBMISSION,
+  ].map((table) => Object.keys(table).join()),
 ];
 
 export type Section = readonly [name: string, ...content: unknown[]];
@@ -185,7 +250,8 @@ function* sectionsOfTask(task: Task): Generator<Section> {
     yield ["points", task.id, points.map((point) => POINT_ROW.toPlain(point))];
   for (const points of blocksOf(task.ready.waiting(isReady)))
     yield ["ready", task.id, points.map(({ id }) => id)];
-  yield ["best", task.id, task.best?.id ?? null];
+  const bestOfSegments = task.segments.map(({ best }) => best?.id ?? null);
+  yield ["best", task.id, task.best?.id ?? null, bestOfSegments];
 }
 
 function isReady(point: Point): boolean {
@@ -231,8 +297,11 @@ function addSection(core: Core, name: string, content: readonly unknown[]): void
     case "core":
       return void Object.assign(core, SCALAR_ROW.fromPlain(content[0]));
     case "task": {
-      const apart = { points: new Map(), ready: new ReadyQueue<Point>(), best: null };
-      const task: Task = { ...TASK_ROW.fromPlain(content[0]), ...apart };
+      const read = TASK_ROW.fromPlain(content[0]);
+      const isSegmented = read.spec.segments.length > 0;
+      const segments = read.segments.map((one) => ({ ...one, points: isSegmented ? [] : null }));
+      const ready = new ReadyPoints<Point>(segments.length);
+      const task: Task = { ...read, segments, points: new Map(), ready, best: null };
       return void core.tasks.set(task.id, task);
     }
     case "points":
@@ -244,7 +313,10 @@ function addSection(core: Core, name: string, content: readonly unknown[]): void
     }
     case "best": {
       const task = taskIn(core, content[0]);
-      if (content[1] !== null) task.best = pointIn(task, content[1] as string);
+      const [, best, ofSegments] = content as [unknown, string | null, (string | null)[]];
+      if (best !== null) task.best = pointIn(task, best);
+      for (const [index, id] of ofSegments.entries())
+        if (id !== null) segmentOf(task, index).best = pointIn(task, id);
       return;
     }
     case "activeTasks":
@@ -269,6 +341,7 @@ function addPoints(task: Task, rows: readonly unknown[]): void {
     const job = task.jobs.get(point.jobId);
     if (job?.node === point.node) point.node = job.node;
     task.points.set(point.id, point);
+    segmentOf(task, point.segment).points?.push(point);
   }
 }
 

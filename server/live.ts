@@ -2,7 +2,7 @@
 import type { PilotId, QueueName, SubmissionId, TaskId } from "../protocol/ids.ts";
 import type { SubmissionReport } from "../protocol/harvester-messages.ts";
 import type { QueueConfig } from "../protocol/queue.ts";
-import type { GrantedItem } from "../protocol/pilot-messages.ts";
+import type { FromPilotOf, GrantedItem } from "../protocol/pilot-messages.ts";
 import type { Capacity, SlotResources } from "../protocol/resources.ts";
 
 export type SessionId = string;
@@ -36,6 +36,8 @@ export interface LivePilot {
   /** Item key to the number of beats in a row that lacked it. */
   readonly missedBeats: Map<string, number>;
   readonly specsSent: Set<TaskId>;
+  /** What its last beat said of running evaluations. */
+  warnings: NonNullable<FromPilotOf<"beat">["warnings"]>;
   /** Slots of equal queue, node and resources are interchangeable: the key of that class. */
   classKey: string;
 }
@@ -55,6 +57,13 @@ export interface LiveQueue {
   lastError: string | null;
 }
 
+/** How long a task stays away from a node. */
+export interface Cooldown {
+  readonly failuresInRow: number;
+  /** Monotonic. */
+  readonly untilMs: number;
+}
+
 export interface SlotRef {
   readonly pilot: LivePilot;
   readonly slot: LiveSlot;
@@ -67,6 +76,10 @@ export interface Live {
   readonly queues: Map<QueueName, LiveQueue>;
   /** Waiting slots by class, first come first served. */
   readonly waiting: Map<string, Set<SlotRef>>;
+  /** Task and node to the time for which the task stays away from it. */
+  readonly cooldowns: Map<string, Cooldown>;
+  /** Monotonic time of the last look at them. */
+  cooldownsSeenMs: number;
   /** Something changed that may let a waiting slot start. */
   mayDispatch: boolean;
   /** Tasks whose steering or end must be looked at after this message. */
@@ -80,6 +93,8 @@ export function createLive(): Live {
     harvesters: new Map(),
     queues: new Map(),
     waiting: new Map(),
+    cooldowns: new Map(),
+    cooldownsSeenMs: 0,
     mayDispatch: false,
     touched: new Set(),
   };

@@ -15,6 +15,7 @@ import { sha256Hex } from "./auth/tokens.ts";
 import { backupStream } from "./backup/backup-stream.ts";
 import { createBatcher } from "./batch.ts";
 import { openDiskBlobs } from "./blobs/disk-blobs.ts";
+import { createKeptBlobs, startSweeping } from "./blobs/kept-blobs.ts";
 import { createAddressCheck, isLoopback, type ServerConfig } from "./config.ts";
 import { openDataDirectory, openServerKey } from "./data-directory.ts";
 import { createExecutor } from "./effects.ts";
@@ -32,6 +33,7 @@ import { localQueueChanges, type Machine } from "./queues/local-queue.ts";
 import type { RestDeps } from "./rest/context.ts";
 import { createRestServer } from "./rest/server.ts";
 import { restore } from "./restore.ts";
+import { openRegistrySecrets } from "./secrets/registry-secrets.ts";
 import { createAsker } from "./samplers/asker.ts";
 import { systemDisk } from "./system-disk.ts";
 
@@ -83,6 +85,7 @@ async function open(config: ServerConfig, ports: ProgramPorts, closers: Closer[]
   closers.push(() => void lag.disable());
   const rest: RestDeps = {
     ...middle,
+    secrets: await openRegistrySecrets(join(config.data, "secrets"), clock),
     sessionTokens: createSessionTokens(key, clock),
     clock,
     log,
@@ -144,7 +147,14 @@ async function openMiddle(
     onBroken: onFatal,
   });
   closers.push(() => snapshotter.stop());
-  const blobs = await openDiskBlobs(join(config.data, "blobs"));
+  const blobs = createKeptBlobs({
+    blobs: await openDiskBlobs(join(config.data, "blobs")),
+    referencesTo: (sha256) => core.blobs.get(sha256) ?? 0,
+    clock,
+    log,
+  });
+  const sweeping = startSweeping({ blobs, clock, log });
+  closers.push(() => sweeping.stop());
   const logs = createLogs(join(config.data, "evaluation-logs"));
   const leaseTokens = createLeaseTokens(key);
   const asker = createAsker();
@@ -172,6 +182,7 @@ async function openMiddle(
     peers: sessions,
     asker,
     log,
+    blobs,
     appendLog,
     drawSecrets,
     engine: () => engine,

@@ -1,6 +1,6 @@
 /** Rebuilds the core: from the newest good snapshot and the journal after it, or from all of the journal. */
 import { errorText } from "../protocol/errors.ts";
-import { apply } from "./apply.ts";
+import { replay } from "./apply.ts";
 import { createCore, type Core } from "./core.ts";
 import type { Disk } from "./disk.ts";
 import { brokenJournal } from "./journal/journal-errors.ts";
@@ -37,7 +37,7 @@ export async function restore(journal: Journal, place?: SnapshotPlace): Promise<
       throw brokenJournal(core.seq + 1, `the next record starts at ${batch.firstSeq}`);
     for (const event of batch.events) {
       try {
-        apply(core, event);
+        replay(core, event);
       } catch (error) {
         throw brokenJournal(core.seq, errorText(error), error);
       }

@@ -27,6 +27,7 @@ const PROGRAM_ENTRIES = [
   "server/main.ts",
   "server/maintenance.ts",
   "pilot/main.ts",
+  "pilot/shell.ts",
   "harvester/main.ts",
 ];
 const PROGRAM_STARTERS = [
@@ -44,7 +45,7 @@ const PURE = [
   /^server\/(points|tasks|queues)\//,
   /^server\/samplers\/(?!worker\.ts|asker\.ts)/,
   /^harvester\/planner\.ts$/,
-  /^pilot\/(agent|slots)\.ts$/,
+  /^pilot\/(agent(-slot|-times|-messages|-port)?|slots|outbox|known-tasks|checkpoint-names)\.ts$/,
 ];
 const IMPURE_CALLS = /\b(Date\.now|Math\.random|performance\.now|new Date\(\))/;
 

@@ -1,6 +1,7 @@
 import { EXIT } from "../../protocol/errors.ts";
 import type { Run } from "../command.ts";
 import { hyperpilotProgram } from "../hyperpilot.ts";
+import { tellForeignPhpo } from "../phpo-path.ts";
 import { helpText } from "../program.ts";
 import { writeTable } from "../table.ts";
 
@@ -24,10 +25,12 @@ const MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
   interrupted: "interrupted by Ctrl-C",
 };
 
-export const run: Run = ({ args, context: { output } }) => {
+export const run: Run = ({ args, context }) => {
+  const { output } = context;
   const topic = args.join(" ");
   if (topic !== "exit-codes") {
     output.data(helpText(hyperpilotProgram(), topic).trimEnd());
+    if (topic === "phpo") tellForeignPhpo(context);
     return Promise.resolve(EXIT.success);
   }
   const names = Object.keys(MEANINGS) as (keyof typeof EXIT)[];

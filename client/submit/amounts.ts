@@ -29,11 +29,11 @@ export function parseMemory(text: string, option: string): number {
 }
 
 /** "2", "1:A100", "1:A100:40GB", "1::16GB"; "0" is no need. Errors: E_USAGE. */
-export function parseGpus(text: string): GpuNeed | null {
+export function parseGpus(text: string, option = "--gpus"): GpuNeed | null {
   const [count = "", model = "", memory = "", ...rest] = text.trim().split(":");
   if (!/^\d{1,3}$/.test(count) || rest.length > 0) {
     throw usageError(
-      `--gpus ${JSON.stringify(text)} is not understood.`,
+      `${option} ${JSON.stringify(text)} is not understood.`,
       "Write a number, or number:model, or number:model:memory, such as 1:A100:40GB.",
     );
   }
@@ -41,6 +41,6 @@ export function parseGpus(text: string): GpuNeed | null {
   return {
     count: Number(count),
     model: model === "" ? null : model,
-    memoryBytes: memory === "" ? null : parseMemory(memory, "--gpus"),
+    memoryBytes: memory === "" ? null : parseMemory(memory, option),
   };
 }

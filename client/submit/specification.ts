@@ -1,31 +1,37 @@
 /** From a command line and a file to a task specification that is known to be sound before anything is sent. */
 import { randomInt, randomUUID } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import type { z } from "zod";
 import { didYouMean } from "../../protocol/did-you-mean.ts";
-import { HyperpilotError, errorText } from "../../protocol/errors.ts";
-import { memberOf, parseJsonText, toValue } from "../../protocol/json-text.ts";
-import { TASK, USER_JSON } from "../../protocol/limits.ts";
-import { parseSearchSpace } from "../../protocol/search-space.ts";
+import { HyperpilotError } from "../../protocol/errors.ts";
+import { TASK } from "../../protocol/limits.ts";
+import { Needs } from "../../protocol/resources.ts";
+import { parseSearchSpaces } from "../../protocol/segmented-space.ts";
+import { isSpaceText, spaceFromText } from "../../protocol/space-text.ts";
 import {
+  Checkpoint,
   Evaluation,
   Limits,
   TaskSpecification,
   effectiveLimits,
   isBuiltin,
+  searchCount,
 } from "../../protocol/task.ts";
-import { Needs } from "../../protocol/resources.ts";
 import type { OptionValues } from "../command.ts";
 import { usageError } from "../errors.ts";
+import { textOption, textsOption } from "../option-values.ts";
+import { needOptions } from "./needs.ts";
 import {
-  countOption,
-  flagOption,
-  numberOption,
-  textOption,
-  textsOption,
-} from "../option-values.ts";
-import { parseGpus, parseMemory } from "./amounts.ts";
+  checkpointOptions,
+  evaluationOptions,
+  given,
+  impliedDirection,
+  limitOptions,
+  steeringOption,
+  wholeTaskOptions,
+} from "./option-parts.ts";
+import { readUserFile } from "../user-file.ts";
+import { readTaskFile } from "./task-file.ts";
 
 /** 2^47: seeds stay readable. */
 const SEED_MAX = 281_474_976_710_655;
@@ -38,11 +44,18 @@ export function specificationOf(
   workingDirectory: string,
 ): TaskSpecification {
   const file = textOption(options, "task");
-  const fromFile = file === undefined ? {} : readTaskFile(file, workingDirectory);
-  return checkedSpecification(merged(fromFile, options, workingDirectory), spaceName(options));
+  const { draft, searchSpaceName } =
+    file === undefined
+      ? { draft: {}, searchSpaceName: "--space" }
+      : readTaskFile(file, workingDirectory);
+  const name = spaceName(textOption(options, "space"), searchSpaceName);
+  return checkedSpecification(merged(draft, options, workingDirectory), name);
 }
 
-/** Checks a draft as the server will. `searchSpaceName` is what messages call the search space. */
+/**
+ * Checks a draft as the server will. Its direction, where it has none, is that of the steering's command line.
+ * `searchSpaceName` is what messages call the search space.
+ */
 export function checkedSpecification(draft: Draft, searchSpaceName: string): TaskSpecification {
   const parsed = TaskSpecification.safeParse({
     ...draft,
@@ -51,16 +64,41 @@ export function checkedSpecification(draft: Draft, searchSpaceName: string): Tas
     seed: draft["seed"] ?? randomInt(SEED_MAX),
   });
   if (!parsed.success) throw wrongSpecification(parsed.error);
-  const spec = parsed.data;
-  if (isBuiltin(spec.steering)) parseSearchSpace(spec.searchSpace, searchSpaceName);
+  const direction = draft["direction"] ?? impliedDirection(parsed.data.steering) ?? "min";
+  const spec: TaskSpecification = {
+    ...parsed.data,
+    direction: direction === "max" ? "max" : "min",
+  };
+  if (isBuiltin(spec.steering))
+    parseSearchSpaces(spec.searchSpace, spec.segments.length, searchSpaceName);
   checkCadence(spec);
   return spec;
+}
+
+/** What a person may not have expected of the specification, as sentences. */
+export function specificationNotes(spec: TaskSpecification): string[] {
+  const notes: string[] = [];
+  const said = impliedDirection(spec.steering);
+  if (said !== null && said !== spec.direction)
+    notes.push(
+      `the steering's command says ${said}, the task says ${spec.direction}: one of them searches the wrong way. Write --direction ${said}, or correct steeringExec`,
+    );
+  else if (said === "max")
+    notes.push("a higher loss is better, as the steering's command says max");
+  if (spec.checkpoint.save.length === 0 && (spec.checkpoint.load !== null || spec.checkpoint.keep))
+    notes.push("nothing is saved of unfinished evaluations without --checkPointToSave");
+  if (spec.datasets.training !== null)
+    notes.push(
+      `the files of ${spec.datasets.training} (--trainingDS) are not brought to evaluations yet, and ${spec.evaluation.trainingData} will not be there; fetch them in the evaluation`,
+    );
+  return notes;
 }
 
 function checkCadence(spec: TaskSpecification): void {
   const { nPointsPerIteration, minUnevaluatedPoints } = effectiveLimits(
     spec.limits,
     isBuiltin(spec.steering),
+    searchCount(spec),
   );
   if (minUnevaluatedPoints < nPointsPerIteration) return;
   throw new HyperpilotError({
@@ -72,64 +110,40 @@ function checkCadence(spec: TaskSpecification): void {
 }
 
 function merged(file: Draft, options: OptionValues, workingDirectory: string): Draft {
-  const method = textOption(options, "method");
-  const memory = textOption(options, "memory");
-  const gpus = textOption(options, "gpus");
   const space = textOption(options, "space");
   const queues = textsOption(options, "queue");
+  const steering = steeringOption(options, "method") ?? file["steering"] ?? { method: "tpe" };
   const draft = {
     name: basename(resolve(workingDirectory)).slice(0, 255) || "task",
-    steering: { method: "tpe" },
+    ...(isContainerSteering(steering) ? { searchSpace: "null" } : {}),
     ...file,
+    steering,
     ...given({
       name: textOption(options, "name"),
-      direction: textOption(options, "direction"),
-      seed: countOption(options, "seed", 0),
-      steering: method === undefined ? undefined : { method },
       searchSpace: space === undefined ? undefined : readSpace(space, workingDirectory),
-      penalty: textOption(options, "penalty"),
-      penaltyLoss: numberOption(options, "penaltyLoss"),
-      duplicates: textOption(options, "duplicates"),
-      failFast: flagOption(options, "noFailFast") ? false : undefined,
       queues: queues.length === 0 ? undefined : queues,
     }),
+    ...wholeTaskOptions(options, workingDirectory),
     evaluation: {
       container: "host:",
       ...part(file, "evaluation"),
-      ...given({
-        exec: textOption(options, "exec"),
-        container: textOption(options, "container"),
-        output: textOption(options, "evaluationOutput"),
-        timeoutSeconds: numberOption(options, "evaluationTimeout"),
-      }),
+      ...evaluationOptions(options),
+      ...given({ exec: textOption(options, "exec"), container: textOption(options, "container") }),
     },
-    limits: {
-      ...part(file, "limits"),
-      ...given(limitOptions(options)),
-    },
-    needs: {
-      ...part(file, "needs"),
-      ...given({
-        cpus: numberOption(options, "cpus"),
-        memoryBytes: memory === undefined ? undefined : parseMemory(memory, "--memory"),
-        gpus: gpus === undefined ? undefined : parseGpus(gpus),
-      }),
+    limits: { ...part(file, "limits"), ...limitOptions(options) },
+    needs: { ...part(file, "needs"), ...needOptions(options) },
+    checkpoint: { ...part(file, "checkpoint"), ...checkpointOptions(options) },
+    datasets: {
+      ...part(file, "datasets"),
+      ...given({ training: textOption(options, "trainingDS") }),
     },
   };
   refuseMissing(draft);
   return draft;
 }
 
-/** Limits that the command line names. */
-export function limitOptions(options: OptionValues): Partial<Limits> {
-  return given({
-    maxPoints: countOption(options, "maxPoints"),
-    nParallelEvaluation: countOption(options, "nParallelEvaluation"),
-    maxEvaluationJobs: countOption(options, "maxEvaluationJobs"),
-    nPointsPerIteration: countOption(options, "nPointsPerIteration"),
-    minUnevaluatedPoints: countOption(options, "minUnevaluatedPoints", 0),
-    maxPointsPerEvaluationJob: countOption(options, "maxPointsPerEvaluationJob"),
-  });
+function isContainerSteering(steering: unknown): boolean {
+  return typeof steering === "object" && steering !== null && "exec" in steering;
 }
 
 function refuseMissing(draft: {
@@ -147,67 +161,25 @@ function refuseMissing(draft: {
   }
 }
 
-type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
-
-function given<T extends object>(values: T): Given<T> {
-  return Object.fromEntries(
-    Object.entries(values).filter(([, value]) => value !== undefined),
-  ) as Given<T>;
-}
-
 function part(draft: Draft, key: string): object {
   const value = draft[key];
   return typeof value === "object" && value !== null && !Array.isArray(value) ? value : {};
 }
 
-function spaceName(options: OptionValues): string {
-  const space = textOption(options, "space");
-  if (space === undefined) return `${textOption(options, "task") ?? "task"}: searchSpace`;
-  return isInline(space) ? "--space" : space;
+function spaceName(space: string | undefined, ofFile: string): string {
+  if (space === undefined) return ofFile;
+  return isInline(space) || isSpaceText(space) ? "--space" : space;
 }
 
 function isInline(space: string): boolean {
   return space.trimStart().startsWith("{");
 }
 
-function readSpace(space: string, workingDirectory: string): string {
-  return isInline(space) ? space : readUserFile(space, workingDirectory, TASK.searchSpaceBytesMax);
-}
-
-/** A JSON file of a user's. An object as `searchSpace` is taken verbatim, as if it were a file of its own. */
-function readTaskFile(file: string, workingDirectory: string): Draft {
-  const root = parseJsonText(readUserFile(file, workingDirectory, USER_JSON.bytesMax), {
-    name: file,
-  });
-  if (root.type !== "object") {
-    throw usageError(
-      `${file} does not hold a task.`,
-      'Write {"evaluation": {"exec": "..."}, "searchSpace": {...}, ...}.',
-    );
-  }
-  const value = toValue(root) as Draft;
-  const space = memberOf(root, "searchSpace");
-  return space?.type === "object" ? { ...value, searchSpace: space.raw } : value;
-}
-
-/** Text of a file that a user named. Errors: E_FILE. */
-export function readUserFile(file: string, workingDirectory: string, bytesMax: number): string {
-  const path = resolve(workingDirectory, file);
-  try {
-    const { size } = statSync(path);
-    if (size > bytesMax) throw new Error(`it has ${size} bytes, at most ${bytesMax} are taken`);
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    throw new HyperpilotError(
-      {
-        code: "E_FILE",
-        message: `${file} cannot be read.`,
-        why: errorText(error),
-        remedy: "Correct the name or the file.",
-      },
-      error,
-    );
-  }
+/** A file's name, JSON text, or the form of one line. Errors: E_FILE, E_SEARCH_SPACE. */
+export function readSpace(space: string, workingDirectory: string): string {
+  if (isInline(space)) return space;
+  if (isSpaceText(space)) return spaceFromText(space, "--space");
+  return readUserFile(space, workingDirectory, TASK.searchSpaceBytesMax);
 }
 
 const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
@@ -215,6 +187,7 @@ const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
   evaluation: Object.keys(Evaluation.shape),
   limits: Object.keys(Limits.shape),
   needs: Object.keys(Needs.shape),
+  checkpoint: Object.keys(Checkpoint.shape),
 };
 
 function wrongSpecification(error: z.ZodError): HyperpilotError {

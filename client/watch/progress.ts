@@ -8,7 +8,19 @@ const INTERVAL_MS = 60_000;
 export class Progress {
   private lastTenth = -1;
   private lastState = "";
+  private readonly told = new Set<string>();
   private lastMs = Number.NEGATIVE_INFINITY;
+
+  /** Warnings that were not told before; those that differ in their numbers only are one. */
+  newWarnings(detail: TaskDetail): string[] {
+    const kinds = detail.warnings.map((warning) => ({
+      warning,
+      kind: warning.replace(/\d+/g, ""),
+    }));
+    const fresh = kinds.filter(({ kind }) => !this.told.has(kind));
+    for (const { kind } of fresh) this.told.add(kind);
+    return fresh.map(({ warning }) => `Warning: ${neutralise(warning)}`);
+  }
 
   /** The line to write now, or null. */
   next(detail: TaskDetail, nowMs: number): string | null {

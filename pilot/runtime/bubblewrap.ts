@@ -6,6 +6,7 @@ import { findProgram } from "./find-program.ts";
 import { gpuDevices } from "./gpu-devices.ts";
 import { type HostSystem, readHostSystem } from "./host-system.ts";
 import { imageDirectory } from "./image-directory.ts";
+import { kernelPaths } from "./kernel-paths.ts";
 import {
   type CommandEnd,
   type PayloadCommand,
@@ -42,7 +43,7 @@ export function createBubblewrap(options: BubblewrapOptions): Runtime {
     return {
       argv: [
         program,
-        ...ISOLATION,
+        ...isolation(request.standardInput),
         ...rootArguments(request, host, identity),
         ...gpuDevices(request.gpus).flatMap((path) => ["--dev-bind-try", path, path]),
         "--bind",
@@ -106,6 +107,15 @@ const ISOLATION: readonly string[] = [
   "ALL",
 ];
 
+/**
+ * A session of its own keeps a payload from a terminal, and from typing into it. A shell for a person needs the terminal: there
+ * the filter keeps it from typing.
+ */
+function isolation(input: PayloadRequest["standardInput"]): readonly string[] {
+  if (input?.type !== "terminal" || !input.hasFilter) return ISOLATION;
+  return [...ISOLATION.filter((word) => word !== "--new-session"), "--seccomp", "4"];
+}
+
 interface IdentityFiles {
   readonly passwd: string;
   readonly group: string;
@@ -129,7 +139,10 @@ function rootArguments(
   host: HostSystem,
   identity: IdentityFiles,
 ): readonly string[] {
-  const kernel = ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/dev/shm"];
+  const kernel = [
+    ...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/dev/shm"],
+    ...kernelPaths().settings.flatMap((path) => ["--ro-bind", path, path]),
+  ];
   const temporary = ["/tmp", "/var/tmp"].flatMap((path) => [
     "--bind",
     request.temporaryDirectory,

@@ -3,12 +3,12 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Clock } from "../../common/clock.ts";
 import { HyperpilotError, errorText } from "../../protocol/errors.ts";
-import { apply } from "../apply.ts";
+import { replay } from "../apply.ts";
 import { KEY_FILES, blobPath } from "../backup/backup-stream.ts";
-import { referencedBlobs } from "../blobs/references.ts";
 import { createCore, type Core } from "../core.ts";
 import { readPrivateFile } from "../data-directory.ts";
 import type { Disk } from "../disk.ts";
+import type { HyperpilotEvent } from "../events.ts";
 import { brokenJournal } from "./journal-errors.ts";
 import type { Head, Journal } from "./journal.ts";
 import { withJournalCopy } from "./journal-copy.ts";
@@ -123,9 +123,9 @@ async function checkJournal(disk: Disk, check: JournalCheck): Promise<Core> {
   return core;
 }
 
-function applyChecked(core: Core, event: Parameters<typeof apply>[1]): void {
+function applyChecked(core: Core, event: HyperpilotEvent): void {
   try {
-    apply(core, event);
+    replay(core, event);
   } catch (error) {
     throw brokenJournal(core.seq, errorText(error), error);
   }
@@ -181,7 +181,7 @@ async function checkBlobs(
       if (present.size % 100 === 0) onProgress(`blobs: ${present.size}`);
     }
   }
-  const wanted = core === null ? new Set<string>() : referencedBlobs(core);
+  const wanted = new Set(core?.blobs.keys());
   const missing = [...wanted].filter((sha256) => !present.has(sha256));
   const unused = [...present].filter((sha256) => !wanted.has(sha256)).length;
   if (damaged.length > 0)

@@ -42,6 +42,7 @@ const FORMS: Readonly<Record<EventType, EventForm>> = {
   leaseEnded: UNCHANGED,
   attemptEnded: UNCHANGED,
   checkpointStored: UNCHANGED,
+  checkpointDropped: UNCHANGED,
   pointFinal: UNCHANGED,
   jobEnded: UNCHANGED,
   nodeDrained: UNCHANGED,

@@ -1,5 +1,5 @@
 /** Makes a snapshot from the one before it and the records since then, wherever those come from: the living core is not touched. */
-import { apply } from "../apply.ts";
+import { replay } from "../apply.ts";
 import { createCore, type Core } from "../core.ts";
 import type { Disk } from "../disk.ts";
 import { brokenJournal } from "./journal-errors.ts";
@@ -35,7 +35,7 @@ export async function startSnapshot(
       const record = decodeRecord(key, value, hash);
       if (record.batch.firstSeq !== core.seq + 1)
         throw brokenJournal(core.seq + 1, `the next record starts at ${record.batch.firstSeq}`);
-      for (const event of record.batch.events) apply(core, event);
+      for (const event of record.batch.events) replay(core, event);
       hash = record.hash;
     },
     async finish() {

@@ -38,6 +38,7 @@ export function compactPoint(point: Point): Point {
   return {
     id: point.id,
     text: ownText(point.text),
+    segment: point.segment,
     run: point.run,
     retryOf: point.retryOf,
     state: sharedPointState(point.state),
@@ -51,6 +52,7 @@ export function compactPoint(point: Point): Point {
     interruptionsInRow: point.interruptionsInRow,
     loss: point.loss,
     historySeq: point.historySeq,
+    files: point.files,
     retried: point.retried,
   };
 }

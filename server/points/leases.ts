@@ -1,7 +1,8 @@
 /** Ends of leases other than by a result: interruptions, releases, revocations, lost pilots. */
 import { TASK } from "../../protocol/limits.ts";
+import type { ImageCause } from "../../protocol/pilot-messages.ts";
 import { nodeKey, type Point, type Task } from "../core.ts";
-import type { JobEndReason, LeaseEndReason } from "../events.ts";
+import type { EventOf, JobEndReason, LeaseEndReason } from "../events.ts";
 import { setWaiting, type LivePilot } from "../live.ts";
 import { effect, emit, type Turn } from "../turn.ts";
 import { endJob } from "./jobs.ts";
@@ -12,6 +13,8 @@ export interface LeaseEnd {
   readonly infrastructure: boolean;
   readonly seq: number | null;
   readonly detail: string;
+  readonly left?: Pick<EventOf<"leaseEnded">, "warnings" | "restored">;
+  readonly imageCause?: ImageCause;
   readonly jobEnd: JobEndReason;
 }
 
@@ -29,6 +32,8 @@ export function endLease(turn: Turn, task: Task, point: Point, end: LeaseEnd): v
     seq: end.seq,
     node: point.node,
     detail: end.detail,
+    ...end.left,
+    ...(end.imageCause === undefined ? {} : { imageCause: end.imageCause }),
     previousSeq: point.historySeq,
   });
   endJob(turn, task, point.jobId, end.jobEnd);

@@ -1,15 +1,26 @@
 /** Routes of searches. */
+import type { Readable } from "node:stream";
 import { z } from "zod";
 import { HyperpilotError } from "../../protocol/errors.ts";
 import type { Limits } from "../../protocol/task.ts";
 import { authorize } from "../auth/access.ts";
 import { explain } from "../tasks/why.ts";
+import { segmentPage } from "../views/segments.ts";
 import { taskDetail, taskPage } from "../views/tasks.ts";
+import { taskWarnings } from "../views/warnings.ts";
 import type { Call, Handlers } from "./call.ts";
 import { visibleTask, type RestDeps } from "./context.ts";
 
 type TaskRoutes =
-  "submitTask" | "listTasks" | "showTask" | "why" | "controlTask" | "changeLimits" | "retryPoints";
+  | "submitTask"
+  | "listTasks"
+  | "showTask"
+  | "taskFiles"
+  | "listSegments"
+  | "why"
+  | "controlTask"
+  | "changeLimits"
+  | "retryPoints";
 
 export function taskHandlers(deps: RestDeps): Pick<Handlers, TaskRoutes> {
   const { engine } = deps;
@@ -30,7 +41,14 @@ export function taskHandlers(deps: RestDeps): Pick<Handlers, TaskRoutes> {
       return engine.read((core) => taskPage(core, caller.principal, { ...query, all }));
     },
     showTask: ({ caller, params }) =>
-      engine.read((core) => taskDetail(visibleTask(core, caller.principal, params.taskId))),
+      engine.read((core, live) => {
+        const task = visibleTask(core, caller.principal, params.taskId);
+        const detail = taskDetail(task);
+        return { ...detail, warnings: [...detail.warnings, ...taskWarnings(core, live, task)] };
+      }),
+    taskFiles: (call) => sendFiles(deps, call),
+    listSegments: ({ caller, params, query }) =>
+      engine.read((core) => segmentPage(visibleTask(core, caller.principal, params.taskId), query)),
     why: ({ caller, params }) =>
       engine.read((core, live) =>
         explain(core, live, visibleTask(core, caller.principal, params.taskId)),
@@ -63,6 +81,21 @@ export function taskHandlers(deps: RestDeps): Pick<Handlers, TaskRoutes> {
       });
     },
   };
+}
+
+/** The tarball that was submitted with the task. */
+async function sendFiles(
+  { engine, blobs }: RestDeps,
+  { caller, params: { taskId }, reply }: Call<"taskFiles">,
+): Promise<Readable> {
+  const sha256 = await engine.read(
+    (core) => visibleTask(core, caller.principal, taskId).spec.sandboxSha256,
+  );
+  const found = sha256 === null ? null : await blobs.get(sha256);
+  if (found === null)
+    throw new HyperpilotError({ code: "E_NOT_FOUND", message: `Task ${taskId} has no files.` });
+  reply.type("application/gzip").header("content-length", found.info.sizeBytes);
+  return found.stream;
 }
 
 /** The limits that the request names; the schema fills in defaults for the others, which must not be set by it. */

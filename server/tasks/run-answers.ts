@@ -6,7 +6,8 @@ import type { Task } from "../core.ts";
 import { CLOSE } from "../inbox.ts";
 import type { LivePilot } from "../live.ts";
 import { effect, type Turn } from "../turn.ts";
-import { acceptPoints, failRun } from "./steering.ts";
+import { acceptPoints, CONTAINER_ANSWER, type Proposal } from "./proposals.ts";
+import { failRun } from "./steering.ts";
 import { proposedPoints } from "./steering-files.ts";
 
 type RunAnswer = FromPilotOf<"runAnswer">;
@@ -54,14 +55,14 @@ function take(turn: Turn, task: Task, answer: RunAnswer): void {
     });
   }
   if (answer.points === null) return failRun(turn, task, answer.message);
-  let points: string[];
+  let points: Proposal[];
   try {
-    points = proposedPoints(answer.points);
+    points = proposedPoints(answer.points, task.spec.segments.length);
   } catch (error) {
     if (!(error instanceof HyperpilotError)) throw error;
-    return failRun(turn, task, error.message);
+    return failRun(turn, task, [error.message, error.remedy].filter(Boolean).join(" "));
   }
-  acceptPoints(turn, task, points, null);
+  acceptPoints(turn, task, points, CONTAINER_ANSWER);
 }
 
 function closeForViolation(turn: Turn, pilot: LivePilot, answer: RunAnswer): void {

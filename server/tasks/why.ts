@@ -6,8 +6,9 @@ import { isBuiltin } from "../../protocol/task.ts";
 import { isEnded } from "../../protocol/states.ts";
 import { pendingCount, type Core, type OpenRun, type Task } from "../core.ts";
 import { liveQueue, type Live, type LivePilot } from "../live.ts";
-import { jobLimitReached, queueLacks } from "../points/jobs.ts";
-import { cadenceWarnings } from "./submission.ts";
+import { jobLimitReached, queueLacks, slotOffer } from "../points/jobs.ts";
+import { taskWarnings } from "../views/warnings.ts";
+import { cadenceRemedy, cadenceWarnings } from "./submission.ts";
 
 interface QueueLook {
   readonly queue: QueueConfig;
@@ -27,6 +28,7 @@ export function explain(core: Core, live: Live, task: Task): WhyAnswer {
     code,
     sentence,
     remedy,
+    warnings: taskWarnings(core, live, task),
     queues: looks.map((look) => ({
       name: look.queue.name,
       state: look.queue.state,
@@ -44,17 +46,10 @@ function lookAt(core: Core, live: Live, task: Task, queue: QueueConfig): QueueLo
   );
   const slots = pilots.flatMap((pilot) => pilot.slots);
   const lacks = queueLacks(task, queue);
-  const shape = {
-    cpus: queue.slot.cpus,
-    memoryBytes: queue.slot.memoryMiB * 1_048_576,
-    gpus: [],
-  };
   const slotLacks =
     slots.length > 0
       ? smallest(slots.map((slot) => lackingFor(task.spec.needs, slot.resources)))
-      : lackingFor(task.spec.needs, shape).filter(
-          (text) => !text.includes("GPU") || queue.slot.gpus === 0,
-        );
+      : lackingFor(task.spec.needs, slotOffer(queue));
   lacks.push(...slotLacks);
   const fits = lacks.length === 0;
   if (queue.state === "offline" || queue.state === "drain") lacks.push(`is ${queue.state}`);
@@ -91,7 +86,7 @@ function cause(live: Live, task: Task, looks: readonly QueueLook[]): Cause {
     return {
       code: "ended",
       sentence: `Task ${id} is ${task.state}: ${task.reason}.`,
-      remedy: `hyperpilot task best ${id}`,
+      remedy: afterEnd(task),
     };
   }
   if (task.state === "paused") {
@@ -106,6 +101,16 @@ function cause(live: Live, task: Task, looks: readonly QueueLook[]): Cause {
   return waitingCause(task, looks);
 }
 
+function afterEnd(task: Task): string {
+  const { id, steeringFailure, askingEnded, nextRun } = task;
+  if (steeringFailure !== null && askingEnded !== null && !isBuiltin(task.spec.steering))
+    return `Correct the steering and submit again; what it printed: hyperpilot task logs ${id} run-${nextRun - 1}`;
+  if (task.lossCount > 0) return `hyperpilot task best ${id}`;
+  if (task.attemptsFailed > 0)
+    return `See what the evaluations printed: hyperpilot task logs ${id}`;
+  return `hyperpilot task show ${id}`;
+}
+
 /** No queue can start the task now. */
 function placementCause(live: Live, looks: readonly QueueLook[]): Cause | null {
   const fitting = looks.filter((look) => look.fits);
@@ -116,7 +121,8 @@ function placementCause(live: Live, looks: readonly QueueLook[]): Cause | null {
         looks.length === 0
           ? "No queue is configured, so there is nowhere to run."
           : `None of ${count(looks.length, "queue")} fits: ${looks.map((look) => `${look.queue.name} ${look.lacks[0] ?? ""}`).join("; ")}.`,
-      remedy: "Ask for less (--cpus, --memory, --gpus), or add a queue: hyperpilot site queue add",
+      remedy:
+        "Ask for less (--cpus, --memory, --gpus, --internet), or add a queue: hyperpilot site queue add",
     };
   }
   const open = fitting.filter(
@@ -160,7 +166,6 @@ function noPilot(live: Live, open: readonly QueueLook[]): Cause {
 function runningCause(task: Task, looks: readonly QueueLook[]): Cause {
   const { id, counts, effective } = task;
   const running = `${counts.leased} of ${effective.nParallelEvaluation} wanted evaluations run, ${count(counts.ready, "point")} ready.`;
-  const warning = cadenceWarnings(task)[0];
   if (task.jobs.size >= effective.nParallelEvaluation && counts.ready > 0) {
     return {
       code: "enoughJobs",
@@ -168,17 +173,14 @@ function runningCause(task: Task, looks: readonly QueueLook[]): Cause {
       remedy: `hyperpilot task limits ${id} --nParallelEvaluation ${effective.nParallelEvaluation * 2}`,
     };
   }
-  const free = looks.reduce((sum, look) => sum + (look.lacks.length === 0 ? look.freeSlots : 0), 0);
-  if (
-    counts.ready === 0 &&
-    counts.leased < effective.nParallelEvaluation &&
-    free > 0 &&
-    warning !== undefined
-  ) {
+  const idle = idleByLimits(task);
+  if (idle !== null) {
+    const free = freeSlots(looks);
+    const slots = free === 0 ? "" : ` ${count(free, "slot")} stay idle.`;
     return {
       code: "limitsKeepSlotsIdle",
-      sentence: `${running} ${count(free, "slot")} stay idle: ${warning}.`,
-      remedy: `hyperpilot task limits ${id} --nPointsPerIteration ${effective.nParallelEvaluation + 2} --minUnevaluatedPoints ${effective.nParallelEvaluation + 1}`,
+      sentence: `${running}${slots} ${idle}`,
+      remedy: cadenceRemedy(task),
     };
   }
   if (counts.ready > 0) {
@@ -195,30 +197,57 @@ function runningCause(task: Task, looks: readonly QueueLook[]): Cause {
   };
 }
 
+/** How the numbers of the task keep slots from work, or null when it is not they. */
+function idleByLimits(task: Task): string | null {
+  const { counts, effective, run } = task;
+  const { nPointsPerIteration, minUnevaluatedPoints, nParallelEvaluation } = effective;
+  const segments = task.segments.length;
+  const wanted = Math.min(nParallelEvaluation, effective.maxPoints * segments);
+  if (task.asking.size === 0 || run !== null || counts.ready > 0 || counts.leased >= wanted)
+    return null;
+  const [warning] = cadenceWarnings(task);
+  if (warning !== undefined) return `${warning.charAt(0).toUpperCase()}${warning.slice(1)}.`;
+  if (counts.leased < Math.max(1, minUnevaluatedPoints) * segments) return null;
+  return `Steering is asked again when fewer than ${count(Math.max(1, minUnevaluatedPoints), "point")} wait for a loss (minUnevaluatedPoints ${minUnevaluatedPoints}), and fills up to ${nPointsPerIteration} (nPointsPerIteration); until then slots stay idle.`;
+}
+
+function freeSlots(looks: readonly QueueLook[]): number {
+  return looks.reduce((sum, look) => sum + (look.lacks.length === 0 ? look.freeSlots : 0), 0);
+}
+
 function waitingCause(task: Task, looks: readonly QueueLook[]): Cause {
   const { id, counts, run } = task;
   if (run !== null && run.lease === null && !isBuiltin(task.spec.steering)) {
     return steeringWaits(looks, run);
   }
-  if (run !== null) {
-    return {
-      code: "steeringRunning",
-      sentence: `Steering is proposing points (run ${run.run}, try ${run.try}, ${count(run.wanted, "point")} wanted); no point is ready until it answers.`,
-      remedy: `hyperpilot task watch ${id}`,
-    };
-  }
+  if (run !== null) return steeringRuns(task, run);
   if (jobLimitReached(task)) {
     return {
       code: "jobLimitReached",
       sentence: `The limit of ${task.effective.maxEvaluationJobs} evaluation jobs is reached.`,
-      remedy: `hyperpilot task limits ${id} --maxEvaluationJobs ${task.effective.maxEvaluationJobs * 2}`,
+      remedy: `hyperpilot task limits ${id} --maxEvaluationJobs ${(task.effective.maxEvaluationJobs / task.segments.length) * 2}`,
     };
   }
-  const free = looks.reduce((sum, look) => sum + (look.lacks.length === 0 ? look.freeSlots : 0), 0);
+  const free = freeSlots(looks);
   return {
     code: "slotsBusy",
     sentence: `${count(counts.ready, "point")} ready; ${free === 0 ? "all slots that fit are busy with other searches" : "slots are about to take them"}.`,
     remedy: "hyperpilot site pilots",
+  };
+}
+
+/** Nothing is evaluated until the open run has answered. */
+function steeringRuns(task: Task, run: OpenRun): Cause {
+  const asked = `Steering is proposing points (run ${run.run}, try ${run.try}, ${count(run.wanted, "point")} wanted); no point is ready until it answers.`;
+  const failure =
+    task.steeringFailure === null
+      ? ""
+      : ` The try before failed: ${task.steeringFailure.replace(/\.$/, "")}.`;
+  const [warning] = cadenceWarnings(task);
+  return {
+    code: "steeringRunning",
+    sentence: `${asked}${failure}${warning === undefined ? "" : ` Then ${warning}.`}`,
+    remedy: warning === undefined ? `hyperpilot task watch ${task.id}` : cadenceRemedy(task),
   };
 }
 

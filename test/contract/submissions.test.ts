@@ -37,8 +37,8 @@ describe("submissions on disk", () => {
     assert.deepEqual(
       [...open().active()].sort((a, b) => a.submissionId.localeCompare(b.submissionId)),
       [
-        { submissionId: "sub-1", queue: "q", batchId: null },
-        { submissionId: "sub-2", queue: "q", batchId: "4711" },
+        { submissionId: "sub-1", queue: "q", batch: { kind: "local" }, batchId: null },
+        { submissionId: "sub-2", queue: "q", batch: { kind: "local" }, batchId: "4711" },
       ],
     );
   });

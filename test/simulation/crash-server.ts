@@ -103,7 +103,7 @@ export class CrashServer {
     const { taskId, run, epoch } = effect;
     const wanted = this.core.tasks.get(taskId)?.run?.wanted ?? 0;
     const texts = Array.from({ length: wanted }, (_, n) => `{"x":${run}.${n}}`);
-    const answer = { ok: true, texts, exhausted: null } as const;
+    const answer = { ok: true, parts: [{ segment: 0, texts, exhausted: null }] } as const;
     this.engine.post({ type: "proposed", taskId, run, epoch, answer });
   }
 

@@ -103,9 +103,11 @@ export class HarvesterHost {
     const notes = this.#notes;
     return {
       directoryOf: (id) => `/submissions/${id}`,
+      batchOf: (id) => notes.get(id)?.batch ?? { kind: "local" },
       active: () => [...notes.values()],
       prepare: ({ server, secret, queue, submissionId }) => {
-        notes.set(submissionId, { submissionId, queue: queue.name, batchId: null });
+        const { name, batch } = queue;
+        notes.set(submissionId, { submissionId, queue: name, batch, batchId: null });
         this.#boots.set(submissionId, BootFile.parse({ server, secret, queue, submissionId }));
         return `/submissions/${submissionId}/boot.json`;
       },

@@ -2,7 +2,7 @@
 import { decodeTrusted, encode } from "../../protocol/codec.ts";
 import type { ToHarvester } from "../../protocol/harvester-messages.ts";
 import type { Outcome } from "../../protocol/pilot-messages.ts";
-import { apply } from "../../server/apply.ts";
+import { replay } from "../../server/apply.ts";
 import { createCoreReader, sectionsOf } from "../../server/core-form.ts";
 import { createCore, type Core } from "../../server/core.ts";
 import type { HyperpilotEvent } from "../../server/events.ts";
@@ -143,7 +143,7 @@ export class Oracle {
         (item.type === "proposed" &&
           item.taskId === event.taskId &&
           item.answer.ok &&
-          item.answer.texts.includes(event.text)) ||
+          item.answer.parts.some(({ texts }) => texts.includes(event.text))) ||
         (item.type === "pilot" &&
           item.message.type === "runAnswer" &&
           item.message.item.taskId === event.taskId &&
@@ -236,7 +236,7 @@ export class Oracle {
 
   #store(event: HyperpilotEvent): void {
     this.durable.push(event);
-    apply(this.#shadow, event);
+    replay(this.#shadow, event);
     const key = writtenBy(event);
     if (key !== null) this.#stored.add(key);
     if (this.durable.length % SNAPSHOT_EVENTS !== 0) return;
@@ -250,7 +250,7 @@ export class Oracle {
     const reader = createCoreReader();
     for (const section of this.#snapshot.sections) reader.add(decodeTrusted(section));
     const core = reader.finish();
-    for (const event of this.durable.slice(this.#snapshot.seq)) apply(core, event);
+    for (const event of this.durable.slice(this.#snapshot.seq)) replay(core, event);
     for (const task of core.tasks.values()) task.ready.compact(({ state }) => state === "ready");
     this.reached("started from a snapshot");
     return core;

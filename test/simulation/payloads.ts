@@ -1,6 +1,6 @@
 /** Payloads that only pretend: they take their time, and end in every way in which real ones do. */
 import { interpretOutput, missingOutput } from "../../pilot/output-json.ts";
-import type { PayloadRunner } from "../../pilot/payload.ts";
+import type { runEvaluation } from "../../pilot/evaluation.ts";
 import type { SteeringEnd, SteeringRequest } from "../../pilot/steering-run.ts";
 import { itemKey } from "../../protocol/ids.ts";
 import type { GrantedItem, InterruptionReason, Outcome } from "../../protocol/pilot-messages.ts";
@@ -16,22 +16,22 @@ export interface PayloadWatch {
 
 const NODES_FAULTS: readonly InterruptionReason[] = ["runtime", "imagePull", "diskFull"];
 
-export function createRunner(
+export function createEvaluator(
   cluster: Cluster,
   process: Process,
   watch: PayloadWatch,
-): PayloadRunner {
-  return {
-    run: async ({ item, spec, signal }) => {
-      watch.started(item);
-      const random = randomOf(cluster, item);
-      const habits = habitsOf(cluster, spec.clientTaskUuid);
-      const seconds = secondsOf(random, habits.secondsMean);
-      const isStopped = await sleeps(process, seconds * 1_000, signal);
-      const outcome = isStopped ? null : outcomeOf(cluster, habits, random, seconds);
-      watch.ended(item, outcome);
-      return { outcome, durationSeconds: seconds, logFile: null, logTail: "", leftover: null };
-    },
+): typeof runEvaluation {
+  return async (_node, { item, spec, signal, eviction }) => {
+    watch.started(item);
+    const random = randomOf(cluster, item);
+    const habits = habitsOf(cluster, spec.clientTaskUuid);
+    const durationSeconds = secondsOf(random, habits.secondsMean);
+    const ending = AbortSignal.any([signal, eviction]);
+    const isStopped = await sleeps(process, durationSeconds * 1_000, ending);
+    const outcome = isStopped ? null : outcomeOf(cluster, habits, random, durationSeconds);
+    watch.ended(item, outcome);
+    const used = { runtime: "bubblewrap", memoryBytesPeak: null };
+    return { outcome, durationSeconds, log: "", left: {}, used };
   };
 }
 

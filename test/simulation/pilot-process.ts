@@ -2,6 +2,7 @@
 import { createAgent } from "../../pilot/agent.ts";
 import { connectProgram, startSession } from "../../pilot/session.ts";
 import { createPilotProgram } from "../../pilot/program.ts";
+import { Permits } from "../../pilot/permits.ts";
 import type { Spawner } from "../../pilot/spawner.ts";
 import { HyperpilotError } from "../../protocol/errors.ts";
 import type { BootFile } from "../../protocol/harvester-messages.ts";
@@ -9,7 +10,7 @@ import type { FromPilot } from "../../protocol/pilot-messages.ts";
 import type { Capacity, SlotResources } from "../../protocol/resources.ts";
 import { startProcess, type Cluster } from "./cluster.ts";
 import { openSocketFrom } from "./open-socket.ts";
-import { createRunner, pretendToSteer } from "./payloads.ts";
+import { createEvaluator, pretendToSteer } from "./payloads.ts";
 import { PilotWatch } from "./pilot-watch.ts";
 import type { Process } from "./process.ts";
 import { requestsOf } from "./server-process.ts";
@@ -42,10 +43,28 @@ export function startPilot(cluster: Cluster, start: PilotStart): PilotHandle {
 
 const NO_SPAWNER: Spawner = {
   pid: null,
-  start: () => Promise.reject(new Error("payloads only pretend")),
+  start: () => notHere(),
+  processes: () => Promise.resolve([]),
   kill: () => Promise.resolve(),
   close: () => Promise.resolve(),
 };
+
+const notHere = (): Promise<never> => Promise.reject(new Error("payloads only pretend"));
+
+/** What only real payloads need. */
+const NO_NODE = {
+  runner: { run: notHere },
+  stage: { hold: notHere },
+  api: {
+    putLog: notHere,
+    putLeaseFile: notHere,
+    getCheckpoint: notHere,
+    getRegistryCredential: notHere,
+  },
+  spool: "/nowhere",
+  packs: new Permits(1),
+  usePolling: true,
+} as const;
 
 class RunningPilot implements PilotHandle {
   readonly process: Process;
@@ -140,9 +159,10 @@ class RunningPilot implements PilotHandle {
       agent,
       slots,
       spawners: slots.map(() => NO_SPAWNER),
-      runner: createRunner(cluster, process, watch),
-      stage: { hold: () => Promise.reject(new Error("tasks have no files here")) },
-      api: { putLog: () => Promise.resolve(), getSteeringInput: readInput },
+      ...NO_NODE,
+      api: { ...NO_NODE.api, getSteeringInput: readInput },
+      random: () => random.next(),
+      evaluate: createEvaluator(cluster, process, watch),
       steer: async (_node, request) => {
         watch.started(request.item);
         const end = await pretendToSteer(cluster, { process, readInput }, request);

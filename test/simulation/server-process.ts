@@ -197,6 +197,7 @@ export class ServerHost {
       peers: sessions,
       asker: createPretendedAsker(cluster, process, core),
       log,
+      blobs: { settle: () => undefined },
       appendLog: () => undefined,
       drawSecrets,
       engine: () => engine,

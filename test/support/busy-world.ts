@@ -32,6 +32,8 @@ export function busyWorld({ points = 12 }: { readonly points?: number } = {}): W
     { maxPoints: 4, nPointsPerIteration: 2 },
   );
   world.pilot({ queue: "central", node: "c1" });
+  const segments = [{ name: "a" }, { name: "b" }, { name: "c" }];
+  world.submit({ segments }, { maxPoints: 3, nParallelEvaluation: 2 }, "carl");
   const killed = world.submit({}, { maxPoints: 3 });
   world.command({ type: "controlTask", taskId: killed.id, action: "kill" });
   world.command({ type: "controlTask", taskId: second.id, action: "pause" });

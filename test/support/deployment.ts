@@ -1,7 +1,7 @@
 /** A real server and harvester as processes of the built program, on loopback, with a data directory of their own. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { z } from "zod";
@@ -14,6 +14,13 @@ import {
 import { createLevelJournal } from "../../server/journal/level-journal.ts";
 import { systemClock } from "../../common/clock.ts";
 import type { HyperpilotEvent } from "../../server/events.ts";
+import {
+  certificateArguments,
+  fetchTrusting,
+  type Answer,
+  type CallInit,
+  type Certificate,
+} from "./certificate.ts";
 import { waitUntil } from "./wait-until.ts";
 
 export const PROGRAM = fileURLToPath(new URL("../../dist/client/main.js", import.meta.url));
@@ -27,6 +34,8 @@ export interface DeploymentOptions {
   readonly serverArguments?: readonly string[];
   /** Added to the environment of server and harvester. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Certificate of a server that listens beyond loopback; it signs itself. */
+  readonly certificate?: Certificate;
   /** Port of the server; any free one when it is not given. */
   readonly port?: number;
 }
@@ -60,6 +69,7 @@ export class Deployment {
       "--port",
       String(this.port),
       ...(this.options.serverArguments ?? ["--local-queue"]),
+      ...certificateArguments(this.options.certificate),
     ]);
     this.server = server;
     await waitUntil(
@@ -100,12 +110,25 @@ export class Deployment {
     };
   }
 
+  /** Asks over HTTPS with the server's certificate as the only authority, else plainly. */
+  private async fetch(url: string, init: CallInit = {}): Promise<Answer> {
+    const { certificate } = this.options;
+    if (certificate !== undefined) return fetchTrusting(url, certificate, init);
+    const response = await fetch(url, init);
+    return { ok: response.ok, status: response.status, text: await response.text() };
+  }
+
   private async isHealthy(): Promise<boolean> {
     try {
-      return (await fetch(`${this.address}${API_ROOT}/health`)).ok;
+      return (await this.fetch(`${this.address}${API_ROOT}/health`)).ok;
     } catch {
       return false;
     }
+  }
+
+  /** Fingerprint of the server's certificate. */
+  get fingerprint(): string {
+    return this.options.certificate?.fingerprint ?? "";
   }
 
   serverHasEnded(): boolean {
@@ -114,6 +137,22 @@ export class Deployment {
 
   get serverPid(): number {
     return this.server?.pid ?? 0;
+  }
+
+  /** Pilots of this deployment that run now, all queues together. */
+  pilotPids(): number[] {
+    return readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name))
+      .filter((pid) => {
+        try {
+          const words = readFileSync(`/proc/${pid}/cmdline`, "utf8");
+          return words.includes(`${this.options.directory}/`) && words.includes("\0pilot\0");
+        } catch {
+          // It has ended in this moment.
+          return false;
+        }
+      })
+      .map(Number);
   }
 
   /** kill -9 of the server process. */
@@ -131,7 +170,7 @@ export class Deployment {
     schema?: z.ZodType<T>,
   ): Promise<T> {
     const { server, token } = this.access();
-    const response = await fetch(`${server}${API_ROOT}${path}`, {
+    const response = await this.fetch(`${server}${API_ROOT}${path}`, {
       method,
       headers: {
         authorization: `Bearer ${token}`,
@@ -139,10 +178,40 @@ export class Deployment {
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-    const answer: unknown = await response.json();
+    const answer: unknown = response.status === 204 ? null : JSON.parse(response.text);
     if (!response.ok)
       throw Object.assign(new Error(JSON.stringify(answer)), { status: response.status, answer });
     return schema === undefined ? (answer as T) : schema.parse(answer);
+  }
+
+  /** Sends bytes to a route. */
+  async upload(path: string, bytes: Uint8Array): Promise<void> {
+    const { server, token } = this.access();
+    const response = await fetch(`${server}${API_ROOT}${path}`, {
+      method: "PUT",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/gzip" },
+      body: new Uint8Array(bytes),
+    });
+    if (!response.ok) throw new Error(await response.text());
+    await response.arrayBuffer();
+  }
+
+  /** Bytes that a route answers. */
+  async download(path: string): Promise<Uint8Array> {
+    const { server, token } = this.access();
+    const response = await fetch(`${server}${API_ROOT}${path}`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    if (!response.ok) throw new Error(await response.text());
+    return new Uint8Array(await response.arrayBuffer());
+  }
+
+  /** An answer that is no JSON, such as output. */
+  async text(path: string): Promise<string> {
+    const { server, token } = this.access();
+    const headers = { authorization: `Bearer ${token}` };
+    const response = await fetch(`${server}${API_ROOT}${path}`, { headers });
+    return response.text();
   }
 
   async submit(

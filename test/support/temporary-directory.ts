@@ -8,8 +8,8 @@ export interface TemporaryDirectory {
   remove(): Promise<void>;
 }
 
-/** A private directory for one test; the test removes it in `afterEach`. */
-export function temporaryDirectory(): TemporaryDirectory {
-  const path = mkdtempSync(join(tmpdir(), "hyperpilot-test-"));
+/** A private directory for one test, in /tmp unless said; the test removes it in `afterEach`. */
+export function temporaryDirectory(parent = tmpdir()): TemporaryDirectory {
+  const path = mkdtempSync(join(parent, "hyperpilot-test-"));
   return { path, remove: () => removeTree(path) };
 }

@@ -115,7 +115,7 @@ describe("hyperpilot on the command line", () => {
       assert.equal(result.exitCode, EXIT.refusedByLimit);
       assert.match(
         result.stderr,
-        /✗ E_SANDBOX_SIZE .*\n {2}Why {3}The largest: big\.json 11\.0 MB, small\.py 1 B/,
+        /✗ E_SANDBOX_SIZE .*Nothing was sent\.\n {2}Why {3}The largest: big\.json 11\.0 MB, small\.py 1 B/,
       );
       assert.equal(server.core.tasks.size, 0);
     });
@@ -209,7 +209,7 @@ describe("hyperpilot on the command line", () => {
         const result = await cli("task", "points", id);
         return result.stdout === "" ? null : result.stdout.trimEnd().split("\n");
       });
-      assert.deepEqual(points[0]?.split("\t"), ["0", "ready", "", "0", "", '{"x":1.0}']);
+      assert.deepEqual(points[0]?.split("\t"), ["0", "ready", "", "0", "", "run 0", '{"x":1.0}']);
       assert.equal(item(await cli("task", "point", id, "0", "--json"))["state"], "ready");
       const why = await cli("task", "why", id);
       assert.match(why.stderr, /^Do {4}/m);
@@ -301,6 +301,14 @@ describe("hyperpilot on the command line", () => {
         (await cli("site", "queue", "set-state", "gup", "drain")).stderr,
         /Did you mean gpu\?/,
       );
+      assert.equal(
+        (await cli("site", "queue", "alias", "gpu", "registry.example/a:1", "/images/a.sif"))
+          .stdout,
+        "Queue gpu uses /images/a.sif for registry.example/a:1.\n",
+      );
+      assert.deepEqual(server.core.queues.get("gpu")?.images, {
+        "registry.example/a:1": "/images/a.sif",
+      });
       assert.equal((await cli("site", "queue", "rm", "gpu")).exitCode, 0);
       assert.equal((await cli("site", "queues")).stdout, "");
       write("bad.toml", 'name = "gpu"\nstate = \n');
@@ -475,7 +483,10 @@ describe("hyperpilot on the command line", () => {
         "9",
       );
       assert.equal(result.exitCode, 0, result.stderr);
-      assert.match(result.stderr, /unknown option "maxPoint", did you mean "maxPoints"\?/);
+      assert.match(
+        result.stderr,
+        /unknown option "maxPoint" is passed over\. Did you mean "maxPoints"\?/,
+      );
       const { spec } = server.core.tasks.get(Number(result.stdout))!;
       assert.deepEqual(
         [spec.name, spec.limits.maxPoints, spec.limits.nParallelEvaluation],

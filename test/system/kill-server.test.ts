@@ -41,7 +41,7 @@ describe("a server under load", function () {
       pilots: PILOTS,
     });
     const { address } = deployment;
-    const thinkMs = (): number => 50 + Math.random() * 150;
+    const thinkMs = (): number => 100 + Math.random() * 300;
     pilots = secrets.map(
       (secret) => new StubbornPilot({ server: () => address, secret, ledger, thinkMs }),
     );
@@ -55,7 +55,7 @@ describe("a server under load", function () {
     const tasks = [await submit()];
     for (let kill = 0; kill < KILLS; kill += 1) {
       // From the middle of the start's reconnections to full load.
-      await delay(50 + Math.random() * 500);
+      await delay(50 + Math.random() * 400);
       await deployment.killServer();
       await deployment.startServer();
       // The load never ends before the kills do.

@@ -64,6 +64,7 @@ export const runHarvester: Run = async ({ options, context }) => {
     );
   }
   const sites = textsOption(options, "site");
+  const pilotPackage = textOption(options, "pilotPackage");
   const [node = process.execPath, ...selfArgs] = context.selfArgv;
   endWithParent({ options });
   return exitCode(
@@ -75,6 +76,7 @@ export const runHarvester: Run = async ({ options, context }) => {
       sites: sites.length === 0 ? ["local"] : sites,
       caFingerprint: textOption(options, "caFingerprint") ?? access?.caFingerprint ?? null,
       pilotCommand: [node, ...selfArgs, "pilot", "--boot"],
+      pilotPackage: pilotPackage === undefined ? null : absolute(pilotPackage),
       stopPilots: flagOption(options, "stopPilots"),
     }),
   );

@@ -118,6 +118,11 @@ export const SERVER_COMMANDS: readonly Command[] = [
         flags: "--caFingerprint <sha256>",
         description: "fingerprint of the authority that signed the server's certificate",
       },
+      {
+        flags: "--pilotPackage <dir>",
+        description:
+          "unpacked archive of the pilot, for nodes without Hyperpilot; Slurm, Grid Engine, PBS and LSF need it on a shared file system",
+      },
       { flags: "--stopPilots", description: "end the pilots as well when it ends" },
       END_WITH_PARENT,
     ],

@@ -44,6 +44,25 @@ export const runSetState: Run = async ({ args, context }) => {
   return EXIT.success;
 };
 
+/** `site queue alias`. */
+export const runAlias: Run = async ({ args, context }) => {
+  const { output } = context;
+  const [name = "", image = "", target = ""] = args;
+  const api = await context.api();
+  const config = await queueNamed(api, name);
+  const saved = await api.call("putQueue", {
+    params: { name: config.name },
+    body: { ...config, images: { ...config.images, [image]: target } },
+  });
+  if (output.json) output.item("Queue", saved);
+  else
+    output.data(
+      `Queue ${neutralise(saved.name)} uses ${neutralise(target)} for ${neutralise(image)}.`,
+    );
+  output.talk("Next  hyperpilot site queues");
+  return EXIT.success;
+};
+
 /** `site queue rm`. */
 export const runRemove: Run = async ({ args, context }) => {
   const { output } = context;

@@ -7,7 +7,7 @@ import { usageError } from "../../errors.ts";
 import { neutralise } from "../../format.ts";
 import { flagOption } from "../../option-values.ts";
 import { findTask } from "../../selector.ts";
-import { limitOptions } from "../../submit/specification.ts";
+import { limitOptions } from "../../submit/option-parts.ts";
 import { stateText, stateTone } from "../../words.ts";
 
 type Action = "pause" | "resume" | "finish" | "hardFinish" | "kill";
@@ -71,7 +71,7 @@ function tellState({ output }: Context, answer: StateAnswer): ExitCode {
   }
   const text = output.stdout.isTty ? stateText(state) : state;
   output.data(`Task ${taskId} ${output.paint(stateTone(state), text)}: ${neutralise(reason)}`);
-  const next = state === "paused" ? "resume" : isEnded(state) ? "best" : "watch";
+  const next = state === "paused" ? "resume" : isEnded(state) ? "show" : "watch";
   output.talk(`Next  hyperpilot task ${next} ${taskId}`);
   return EXIT.success;
 }

@@ -18,6 +18,7 @@ export const run: Run = async ({ args, context }) => {
   const chosen =
     args[1] === undefined ? await tellingPoint(api, taskId) : { pointId: args[1], which: "" };
   const { pointId, which } = chosen;
+  const of = pointId.startsWith("run-") ? `steering ${pointId}` : `point ${pointId}`;
   const response = await api.open("pointLog", {
     params: { taskId, pointId },
     accept: "text/plain",
@@ -27,9 +28,8 @@ export const run: Run = async ({ args, context }) => {
     output.item("Log", { taskId, pointId, text });
     return EXIT.success;
   }
-  if (which !== "") output.talk(`Output of point ${pointId}, ${which}:`);
-  if (text === "")
-    output.talk(`No output of point ${pointId} yet; it comes when an attempt has ended.`);
+  if (which !== "") output.talk(`Output of ${of}, ${which}:`);
+  if (text === "") output.talk(`No output of ${of} yet; it comes when an attempt has ended.`);
   else output.data((output.stdout.isTty ? neutraliseLines(text) : text).replace(/\n$/, ""));
   return EXIT.success;
 };
@@ -51,6 +51,9 @@ async function tellingPoint(
     const first = items[0];
     if (first !== undefined) return { pointId: first.pointId, which };
   }
+  const { spec, runs } = await api.call("showTask", { params: { taskId } });
+  if ("exec" in spec.steering)
+    return { pointId: `run-${runs.finished}`, which: "as no point has been evaluated" };
   throw new HyperpilotError({
     code: "E_NOT_FOUND",
     message: `No point of task ${taskId} has been evaluated yet.`,

@@ -22,10 +22,14 @@ export async function truthOf(driver: BatchDriver, submissionId: string): Promis
 }
 
 function untilType(driver: BatchDriver, id: string, type: BatchTruth["type"]): Promise<BatchTruth> {
-  return waitUntil(`${id} is ${type}`, async () => {
-    const truth = await truthOf(driver, id);
-    return truth.type === type ? truth : null;
-  });
+  return waitUntil(
+    `${id} is ${type}`,
+    async () => {
+      const truth = await truthOf(driver, id);
+      return truth.type === type ? truth : null;
+    },
+    { timeoutMs: 60_000 },
+  );
 }
 
 export function describeBatchDriver(
@@ -34,30 +38,37 @@ export function describeBatchDriver(
 ): void {
   describe(`batch driver: ${name}`, () => {
     let bench: BatchDriverBench;
+    let tests = 0;
+    /** Tags are new in each test: a batch system remembers the jobs of the one before. */
+    const sub = (number: number): string => `sub-${tests}-${number}`;
     beforeEach(async () => {
+      tests += 1;
       bench = await makeBench();
     });
     afterEach(() => bench.close());
 
     it("finds a submitted job by its tag, with an id that people can look up", async () => {
-      const { batchId } = await bench.driver.submit(bench.request("sub-1"));
+      const { batchId } = await bench.driver.submit(bench.request(sub(1)));
       assert.match(batchId, /\S/);
-      assert.equal((await untilType(bench.driver, "sub-1", "active")).type, "active");
+      await waitUntil(
+        `${sub(1)} runs`,
+        async () => {
+          const truth = await truthOf(bench.driver, sub(1));
+          return truth.type === "active" && truth.phase === "running" ? truth : null;
+        },
+        { timeoutMs: 60_000 },
+      );
     });
 
     it("answers for every id of a long list, each by itself", async () => {
-      for (const id of ["sub-1", "sub-2"]) await bench.driver.submit(bench.request(id));
-      bench.end("sub-2");
-      await untilType(bench.driver, "sub-2", "ended");
-      const ids = [
-        "sub-1",
-        "sub-2",
-        ...Array.from({ length: 200 }, (_, index) => `never-${index}`),
-      ];
+      for (const id of [sub(1), sub(2)]) await bench.driver.submit(bench.request(id));
+      bench.end(sub(2));
+      await untilType(bench.driver, sub(2), "ended");
+      const ids = [sub(1), sub(2), ...Array.from({ length: 200 }, (_, index) => `never-${index}`)];
       const truths = await bench.driver.statusOf(ids);
       assert.deepEqual([...truths.keys()].sort(), [...ids].sort());
-      assert.equal(truths.get("sub-1")?.type, "active");
-      assert.equal(truths.get("sub-2")?.type, "ended");
+      assert.equal(truths.get(sub(1))?.type, "active", truths.get(sub(1))?.detail);
+      assert.equal(truths.get(sub(2))?.type, "ended", truths.get(sub(2))?.detail);
       assert.notEqual(truths.get("never-0")?.type, "active");
     });
 
@@ -66,26 +77,26 @@ export function describeBatchDriver(
     });
 
     it("tells of a job that has ended, in words", async () => {
-      await bench.driver.submit(bench.request("sub-1"));
-      bench.end("sub-1");
-      const truth = await untilType(bench.driver, "sub-1", "ended");
+      await bench.driver.submit(bench.request(sub(1)));
+      bench.end(sub(1));
+      const truth = await untilType(bench.driver, sub(1), "ended");
       assert.match(truth.detail, /\S/);
     });
 
     it("removes a job, and takes the removal of one that is gone for done", async () => {
-      await bench.driver.submit(bench.request("sub-1"));
-      await bench.driver.remove("sub-1");
-      await untilType(bench.driver, "sub-1", "ended");
-      await bench.driver.remove("sub-1");
+      await bench.driver.submit(bench.request(sub(1)));
+      await bench.driver.remove(sub(1));
+      await untilType(bench.driver, sub(1), "ended");
+      await bench.driver.remove(sub(1));
       await bench.driver.remove("never-submitted");
     });
 
     it("knows the jobs of before its restart and can remove them", async () => {
-      await bench.driver.submit(bench.request("sub-1"));
+      await bench.driver.submit(bench.request(sub(1)));
       const restarted = bench.restarted();
-      await untilType(restarted, "sub-1", "active");
-      await restarted.remove("sub-1");
-      await untilType(restarted, "sub-1", "ended");
+      await untilType(restarted, sub(1), "active");
+      await restarted.remove(sub(1));
+      await untilType(restarted, sub(1), "ended");
     });
 
     it("says how many jobs one question may hold", () => {

@@ -111,9 +111,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "empty answer ends asking",
-    file: "server/tasks/steering.ts",
-    find: "texts.length === 0 && run.pending === 0",
-    replace: "texts.length === 0",
+    file: "server/tasks/proposals.ts",
+    find: "one.pending === 0 && !proposedIn.has(one.segment)",
+    replace: "!proposedIn.has(one.segment)",
     why: "a search ends while its steering waits for losses",
     breaks: ["steering"],
   },
@@ -169,9 +169,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "rebuild skips drained nodes",
     file: "server/restore.ts",
-    find: "        apply(core, event);",
+    find: "        replay(core, event);",
     replace:
-      '        if (event.type === "nodeDrained") core.seq += 1;\n        else apply(core, event);',
+      '        if (event.type === "nodeDrained") core.seq += 1;\n        else replay(core, event);',
     why: "a broken node takes points again after a restart",
     breaks: ["rules", "rebuilt"],
   },

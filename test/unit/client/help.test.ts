@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { hyperpilotProgram } from "../../../client/hyperpilot.ts";
-import { parsePhpo, phpoProgram } from "../../../client/phpo-command.ts";
-import { PHPO_OPTIONS, optionName } from "../../../client/phpo-options.ts";
 import { helpText, optionsOf, parseWords, type Parsed } from "../../../client/program.ts";
 import { HyperpilotError } from "../../../protocol/errors.ts";
 
@@ -34,7 +32,7 @@ describe("help", () => {
       ...program.commands.map((command) => command.path),
     ];
     const texts = paths.map((path) => `##### hyperpilot ${path}\n${helpText(program, path)}`);
-    const text = [...texts, `##### phpo\n${helpText(phpoProgram(), "")}`].join("\n");
+    const text = texts.join("\n");
     const file = new URL("help.golden.txt", import.meta.url);
     if (process.env["UPDATE_GOLDEN"] === "1") writeFileSync(file, text);
     assert.equal(text, readFileSync(file, "utf8"));
@@ -142,45 +140,5 @@ describe("command lines", () => {
     assert.ok(nothing.type === "text" && nothing.text.includes("Commands:"));
     const tokens = await parse("admin tokens --json");
     assert.ok(tokens.type === "command" && tokens.command.path === "admin tokens list");
-  });
-});
-
-describe("phpo's command line", () => {
-  const FOUNDING = [
-    "nParallelEvaluation", "maxPoints", "maxEvaluationJobs", "nPointsPerIteration", "minUnevaluatedPoints", "steeringContainer", "steeringExec",
-    "searchSpaceFile", "evaluationContainer", "evaluationExec", "evaluationInput", "evaluationTrainingData", "evaluationOutput", "evaluationMeta",
-    "evaluationMetrics", "trainingDS", "checkPointToSave", "checkPointToLoad", "checkPointInterval", "loadJson", "site", "outDS", "helpGroup",
-  ]; // prettier-ignore
-
-  it("takes every option that phpo has", async () => {
-    for (const name of FOUNDING.filter((one) => one !== "helpGroup")) {
-      const parsed = await parsePhpo([`--${name}`, "1"]);
-      assert.ok(parsed.type === "command" && parsed.options[name] === "1", name);
-    }
-    assert.ok(PHPO_OPTIONS.map(optionName).includes("helpGroup"));
-  });
-
-  it("--helpGroup ALL prints every option with its default", async () => {
-    const parsed = await parsePhpo(["--helpGroup", "ALL"]);
-    assert.ok(parsed.type === "text");
-    for (const name of FOUNDING) assert.ok(parsed.text.includes(`--${name}`), name);
-    const text = parsed.text.replace(/\s+/g, " ");
-    for (const value of [
-      "1 by default",
-      "10 by default",
-      "2*maxPoints by default",
-      "2 by default",
-      "0 by default",
-      "5 by default",
-      "input.json by default",
-      "output.json by default",
-    ]) {
-      assert.ok(text.includes(value), value);
-    }
-  });
-
-  it("an unknown group or option is refused", async () => {
-    assert.throws(() => parsePhpo(["--helpGroup", "NONE"]), HyperpilotError);
-    await assert.rejects(parsePhpo(["--maxPoint", "3"]), /Unknown option --maxPoint/);
   });
 });

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { phpoTask } from "../../../client/phpo-task.ts";
 import { parseGpus, parseMemory } from "../../../client/submit/amounts.ts";
 import { describeFiles, refuseSecretNames } from "../../../client/submit/files.ts";
 import { specificationOf } from "../../../client/submit/specification.ts";
@@ -68,6 +67,15 @@ describe("submit", () => {
         penaltyLoss: "99",
         duplicates: "reuse",
         queue: ["a", "b"],
+        resources: "cpus=2|cpus=16,gpus=0",
+        internet: true,
+        whileSteering: "random",
+        steeringTimeout: "60",
+        checkPointToSave: "ckpt",
+        checkPointKeep: true,
+        evaluationInput: "point.json",
+        evaluationMeta: "meta.json",
+        trainingDS: "user.me.data",
       },
       "/x",
     );
@@ -85,11 +93,12 @@ describe("submit", () => {
         evaluation: {
           container: "docker://x",
           exec: "python3 train.py",
-          input: "input.json",
+          input: "point.json",
           output: "none",
+          arguments: "none",
           timeoutSeconds: 1.5,
           trainingData: "input_ds.json",
-          metadata: null,
+          metadata: "meta.json",
           metrics: null,
         },
         limits: {
@@ -104,14 +113,14 @@ describe("submit", () => {
           cpus: 2,
           memoryBytes: 8e9,
           gpus: { count: 2, model: "A100", memoryBytes: 40e9 },
-          internet: false,
-          alternatives: [],
+          internet: true,
+          alternatives: [{ cpus: 16, memoryBytes: 8e9, gpus: null }],
         },
-        checkpoint: { save: [], load: null, intervalMinutes: 5, keep: false },
-        datasets: { training: null, output: null },
+        checkpoint: { save: ["ckpt"], load: null, intervalMinutes: 5, keep: true },
+        datasets: { training: "user.me.data", output: null },
         segments: [],
-        whileSteering: "wait",
-        steeringTimeoutSeconds: 1_800,
+        whileSteering: "random",
+        steeringTimeoutSeconds: 60,
         clientOptions: {},
         penalty: "omit",
         penaltyLoss: 99,
@@ -119,6 +128,18 @@ describe("submit", () => {
         failFast: false,
         queues: ["a", "b"],
       },
+    );
+  });
+
+  it("takes steering in a container, with or without a search space", () => {
+    const steered = { steeringContainer: "registry/x", steeringExec: "gen --mode max %IN %OUT" };
+    const spec = specificationOf({ exec: "true", ...steered }, "/x");
+    assert.deepEqual(spec.steering, { container: "registry/x", exec: steered.steeringExec });
+    assert.deepEqual([spec.searchSpace, spec.direction], ["null", "max"]);
+    assert.equal(specificationOf({ ...BASE, ...steered }, "/x").searchSpace, SPACE);
+    assert.match(
+      refused({ ...steered, method: "tpe" }).message,
+      /--method and --steeringExec exclude/,
     );
   });
 
@@ -209,52 +230,5 @@ describe("the files of a task", () => {
     assert.equal(describeFiles([]), "no files");
     const many = describeFiles(files(...Array.from({ length: 25 }, (_, index) => `f${index}.py`)));
     assert.match(many, /^25 files, .*, f19\.py, and 5 more$/);
-  });
-});
-
-describe("phpo's options", () => {
-  const STEERED = {
-    steeringExec: "run %IN %OUT",
-    evaluationContainer: "docker://x",
-    evaluationExec: "bash ./exec.sh",
-    outDS: "user.blah.1",
-  };
-
-  it("become a task with phpo's defaults", () => {
-    const { spec, warnings } = phpoTask({ ...STEERED, site: "A, B" }, "/x");
-    assert.deepEqual(warnings, []);
-    assert.equal(spec.name, "user.blah.1");
-    assert.deepEqual(spec.steering, { container: null, exec: "run %IN %OUT" });
-    assert.equal(spec.searchSpace, "null");
-    assert.deepEqual(spec.queues, ["A", "B"]);
-    assert.equal(spec.limits.maxPoints, 10);
-    assert.deepEqual(
-      [spec.evaluation.input, spec.evaluation.output],
-      ["input.json", "output.json"],
-    );
-  });
-
-  it("that have no effect yet are said; those that would change the result are refused", () => {
-    assert.match(
-      phpoTask({ ...STEERED, checkPointToSave: "m" }, "/x").warnings.join(),
-      /--checkPointToSave has no effect yet/,
-    );
-    assert.throws(
-      () => phpoTask({ ...STEERED, trainingDS: "x" }, "/x"),
-      /--trainingDS is not supported yet/,
-    );
-  });
-
-  it("that are mandatory are asked for by name", () => {
-    for (const name of ["evaluationContainer", "evaluationExec", "outDS"]) {
-      assert.throws(
-        () => phpoTask({ ...STEERED, [name]: undefined }, "/x"),
-        new RegExp(`--${name} is missing`),
-      );
-    }
-    assert.throws(
-      () => phpoTask({ ...STEERED, steeringExec: undefined }, "/x"),
-      /how points are chosen/,
-    );
   });
 });

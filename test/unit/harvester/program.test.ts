@@ -45,9 +45,11 @@ class World {
 
   readonly #submissions: Submissions = {
     directoryOf: (id) => `/submissions/${id}`,
+    batchOf: () => ({ kind: "local" }),
     active: () => [...this.notes.values()],
     prepare: ({ submissionId, queue }) => {
-      this.notes.set(submissionId, { submissionId, queue: queue.name, batchId: null });
+      const { name, batch } = queue;
+      this.notes.set(submissionId, { submissionId, queue: name, batch, batchId: null });
       return `/submissions/${submissionId}/boot.json`;
     },
     noteBatchId: (id, batchId) => void this.notes.set(id, { ...this.notes.get(id)!, batchId }),

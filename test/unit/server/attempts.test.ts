@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { toldPoints } from "../../../server/tasks/steering.ts";
-import { World } from "../../support/reactor-world.ts";
+import { QueueConfig } from "../../../protocol/queue.ts";
+import { World, type TestPilot } from "../../support/reactor-world.ts";
 
 describe("attempts", () => {
   it("of a point are at most three, in any mix of failures and time-outs; then it is hopeless and the search goes on", () => {
@@ -104,9 +105,61 @@ describe("interruptions", () => {
     assert.equal(world.eventsOf("nodeDrained").length, 0);
     pilot.interrupt(0, "runtime");
     pilot.interrupt(1, "diskFull");
+    world.tick(30);
     pilot.interrupt(0, "runtime");
     assert.equal(world.eventsOf("nodeDrained").length, 1);
     assert.equal(pilot.last("drain")?.type, "drain");
+  });
+});
+
+describe("a node that cannot run a search", () => {
+  const failing = (world: World, pilot: TestPilot): number => {
+    let failures = 0;
+    for (let second = 0; second < 120; second += 1) {
+      while (!pilot.isIdle()) {
+        pilot.interrupt(0, "runtime");
+        failures += 1;
+      }
+      world.tick(1);
+    }
+    return failures;
+  };
+
+  it("gets its points more and more seldom, so that good nodes are faster", () => {
+    const world = new World();
+    const bad = world.pilot({ node: "bad" });
+    const task = world.submit(
+      {},
+      { maxPoints: 20, nPointsPerIteration: 20, nParallelEvaluation: 2 },
+    );
+    assert.ok(failing(world, bad) <= 6, "0, 5, 15, 35, 75 s");
+    assert.equal(task.counts.notEvaluated, 0);
+  });
+
+  it("may run other searches meanwhile, and the same again at once after a resume", () => {
+    const world = new World();
+    const pilot = world.pilot({ node: "bad" });
+    const task = world.submit({}, { maxPoints: 5 });
+    pilot.interrupt(0, "runtime");
+    assert.ok(pilot.isIdle());
+    const other = world.submit({}, { maxPoints: 1 });
+    assert.equal(pilot.lease().item.taskId, other.id);
+    pilot.loss(1);
+    for (const action of ["pause", "resume"] as const)
+      world.command({ type: "controlTask", taskId: task.id, action });
+    assert.equal(pilot.lease().item.taskId, task.id);
+  });
+
+  it("is trusted again after an attempt that ended there", () => {
+    const world = new World();
+    const pilot = world.pilot({ node: "good" });
+    world.submit({}, { maxPoints: 9 });
+    for (let time = 0; time < 5; time += 1) {
+      pilot.interrupt(0, "diskFull");
+      world.tick(5);
+      pilot.loss(1);
+    }
+    assert.ok(!pilot.isIdle());
   });
 });
 
@@ -159,3 +212,89 @@ describe("failing fast", () => {
     assert.equal(stubborn.state, "running");
   });
 });
+
+describe("an image that cannot be used", () => {
+  /** And time passes until the node may have another try. */
+  const noImage = (world: World, pilot: TestPilot): void => {
+    const message = "image /x.sif cannot be read on this node; name one that exists";
+    pilot.end({ type: "interrupted", reason: "imagePull", imageCause: "unfit", message });
+    world.tick(60);
+  };
+
+  it("pauses a search on the only node after the second time, with what to do; no attempt is used", () => {
+    const { world, central } = withCentral();
+    const pilot = world.pilot({ node: "n1" });
+    const task = world.submit({ failFast: false }, { maxPoints: 2 });
+    noImage(world, pilot);
+    assert.equal(task.state, "running");
+    noImage(world, pilot);
+    assert.equal(task.state, "paused");
+    assert.match(
+      task.reason,
+      /^on the only node, image \/x\.sif cannot be read .*task resume 10000000/,
+    );
+    assert.equal(task.attemptsFailed, 0);
+    assert.ok(central.isIdle(), "a pilot for steering is no further node");
+    world.command({ type: "controlTask", taskId: task.id, action: "resume" });
+    pilot.loss(1);
+    pilot.loss(1);
+    assert.equal(task.state, "finished");
+  });
+
+  it("pauses a search when it is so on two nodes, and not while one of several nodes lacks it", () => {
+    const world = new World();
+    const [one, two] = [world.pilot({ node: "n1" }), world.pilot({ node: "n2" })];
+    const task = world.submit({}, { maxPoints: 6, nParallelEvaluation: 2 });
+    for (let time = 0; time < 4; time += 1) {
+      noImage(world, one);
+      two.beat();
+    }
+    assert.equal(task.state, "running");
+    noImage(world, two);
+    assert.equal(task.state, "paused");
+    assert.match(task.reason, /^on 2 nodes, image/);
+  });
+
+  it("is forgotten with the next loss", () => {
+    const world = new World();
+    const pilot = world.pilot();
+    const task = world.submit({}, { maxPoints: 6 });
+    noImage(world, pilot);
+    pilot.loss(1);
+    noImage(world, pilot);
+    assert.equal(task.state, "running");
+  });
+
+  it("does not drain the node for the mistyped names of two searches, but does once it was used elsewhere", () => {
+    const world = new World();
+    const pilot = world.pilot({ node: "n1" });
+    for (const user of ["anna", "bert"]) {
+      world.submit({}, { maxPoints: 2 }, user);
+      noImage(world, pilot);
+      noImage(world, pilot);
+    }
+    assert.equal(world.core.nodes.size, 0);
+    const good = world.submit({}, { maxPoints: 6 }, "carl");
+    pilot.loss(1);
+    noImage(world, pilot);
+    assert.equal(good.lossCount, 1);
+    assert.equal(world.core.nodes.get("local/n1")?.lossesInRow, 1);
+  });
+});
+
+describe("a search that fails on its only node", () => {
+  it("is paused although a pilot for steering runs on another one", () => {
+    const { world } = withCentral();
+    const pilot = world.pilot({ node: "n1" });
+    const task = world.submit({}, { maxPoints: 20, nPointsPerIteration: 10 });
+    for (let attempt = 0; attempt < 5; attempt += 1) pilot.fail();
+    assert.equal(task.state, "paused");
+  });
+});
+
+function withCentral(): { world: World; central: TestPilot } {
+  const world = new World();
+  const config = QueueConfig.parse({ name: "central", role: "central", leaseSeconds: 60 });
+  world.command({ type: "putQueue", config });
+  return { world, central: world.pilot({ queue: "central", node: "c1" }) };
+}

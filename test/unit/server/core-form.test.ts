@@ -12,8 +12,10 @@ function copyOf(core: Core): Core {
   return reader.finish();
 }
 
+/** Segments in a fixed order: whose turn it is may be another one's after a restart. */
 function waiting(task: Task): Point[] {
-  return task.ready.waiting(({ state }) => state === "ready");
+  const points = task.ready.waiting(({ state }) => state === "ready");
+  return points.sort((a, b) => a.segment - b.segment);
 }
 
 /** Everything; of ready queues what would come up. */

@@ -87,6 +87,42 @@ describe("why", () => {
     assert.match(answer.remedy, /--nPointsPerIteration 302 --minUnevaluatedPoints 301/);
   });
 
+  it("says when steering is asked again while slots wait for it", () => {
+    const world = new World();
+    const pilot = world.pilot({ slots: 3 });
+    const limits = { maxPoints: 9, nPointsPerIteration: 3, nParallelEvaluation: 3 };
+    const task = world.submit({}, { ...limits, minUnevaluatedPoints: 0 });
+    pilot.loss(1);
+    const answer = why(world, task);
+    assert.equal(answer.code, "limitsKeepSlotsIdle");
+    assert.match(answer.sentence, /asked again when fewer than 1 point wait for a loss/);
+    assert.match(answer.remedy, /--nPointsPerIteration 5 --minUnevaluatedPoints 4/);
+  });
+
+  it("says nothing of numbers when the last points are being evaluated", () => {
+    const world = new World();
+    world.pilot({ slots: 3 });
+    const limits = { maxPoints: 2, nPointsPerIteration: 2, nParallelEvaluation: 3 };
+    const answer = why(world, world.submit({}, limits));
+    assert.equal(answer.code, "allPointsLeased");
+  });
+
+  it("names the numbers and the failed try while steering runs", () => {
+    const world = new World();
+    world.pilot();
+    world.answersAsks = false;
+    const limits = { maxPoints: 600, nPointsPerIteration: 2, nParallelEvaluation: 300 };
+    const task = world.submit({}, limits);
+    world.failAsk(world.asks[0]!, "no more memory");
+    const answer = why(world, task);
+    assert.equal(answer.code, "steeringRunning");
+    assert.match(
+      answer.sentence,
+      /try 2, .*The try before failed: no more memory\. Then at most 2 of 300/,
+    );
+    assert.match(answer.remedy, /task limits 10000000 --nPointsPerIteration 302/);
+  });
+
   it("says who paused the search, and how to go on", () => {
     const world = new World();
     const task = world.submit();

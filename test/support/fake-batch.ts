@@ -1,0 +1,51 @@
+/** Batch systems whose commands are fakes on PATH and whose jobs are processes of this machine. */
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { BatchKind } from "../../protocol/batch.ts";
+
+const PROGRAM = fileURLToPath(new URL("fake-batch/commands.mjs", import.meta.url));
+
+const COMMANDS = {
+  slurm: ["sbatch", "squeue", "scancel"],
+  htcondor: ["condor_submit", "condor_q", "condor_history", "condor_rm"],
+  gridengine: ["qsub", "qstat", "qdel"],
+  pbs: ["qsub", "qstat", "qdel"],
+  lsf: ["bsub", "bjobs", "bkill"],
+  kubernetes: ["kubectl"],
+} as const satisfies Record<Exclude<BatchKind, "local">, readonly string[]>;
+
+export type FakeKind = keyof typeof COMMANDS;
+
+export interface FakeBatch {
+  /** Directory of the commands. */
+  readonly commands: string;
+  /** All commands fail from now on, or work again. */
+  setBroken(broken: boolean): void;
+}
+
+/** Puts the commands of one system into a directory below `directory`. */
+export function fakeBatch(kind: FakeKind, directory: string): FakeBatch {
+  const commands = join(directory, "commands");
+  const jobs = join(directory, "jobs");
+  for (const path of [commands, jobs]) mkdirSync(path, { recursive: true });
+  for (const name of COMMANDS[kind]) {
+    const file = join(commands, name);
+    // The name by which the fake is called is its first argument, as a link would be followed.
+    const lines = [
+      "#!/bin/sh",
+      `FAKE_BATCH='${jobs}' FAKE_BATCH_SYSTEM=${kind} exec '${process.execPath}' --import 'data:text/javascript,process.argv[1]="${name}"' '${PROGRAM}' "$@"`,
+      "",
+    ];
+    writeFileSync(file, lines.join("\n"));
+    chmodSync(file, 0o755);
+  }
+  const broken = join(jobs, "broken");
+  return {
+    commands,
+    setBroken: (isBroken) => {
+      if (isBroken) writeFileSync(broken, "");
+      else rmSync(broken, { force: true });
+    },
+  };
+}
