@@ -27,6 +27,7 @@ export function applyEvent(model: Model, event: HyperpilotEvent): void {
     case "attemptEnded":
     case "pointFinal":
     case "checkpointStored":
+    case "checkpointDropped":
       return applyPoint(model, event);
     case "queueChanged":
       if (event.config === null) model.queues.delete(event.name);

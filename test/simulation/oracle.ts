@@ -5,7 +5,7 @@ import type { Outcome } from "../../protocol/pilot-messages.ts";
 import { replay } from "../../server/apply.ts";
 import { createCoreReader, sectionsOf } from "../../server/core-form.ts";
 import { createCore, type Core } from "../../server/core.ts";
-import type { HyperpilotEvent } from "../../server/events.ts";
+import type { EventOf, HyperpilotEvent } from "../../server/events.ts";
 import type { Effect, InboxItem } from "../../server/inbox.ts";
 import type { Batch } from "../../server/journal/journal.ts";
 import type { Live } from "../../server/live.ts";
@@ -13,6 +13,7 @@ import { differenceOf, textOf } from "./compare.ts";
 import type { Invariant, Violation } from "./invariants.ts";
 import { hasEnded, leaseKey, Model } from "./model.ts";
 import { applyEvent } from "./model-fleet.ts";
+import { isNodesFault, noteNodes } from "./node-checks.ts";
 import { SessionBook } from "./session-book.ts";
 import { casesOf, count, type Case, type Tally } from "./tally.ts";
 import { checkTurn, expectedAnswer, type Expected, type Turn } from "./turn-checks.ts";
@@ -82,7 +83,8 @@ export class Oracle {
     const nowMs = this.#nowMs();
     const full: Turn = { ...turn, item, core, live, model, sessions, nowMs };
     const expected = expectedAnswer(full);
-    model.beginTurn();
+    model.beginTurn(nowMs);
+    noteNodes(full, expected, (one) => this.reached(one));
     this.#countAnswers(item, expected);
     for (const event of turn.events) {
       this.#checkOrigin(event, item);
@@ -138,6 +140,7 @@ export class Oracle {
           `${key} is recorded as ${JSON.stringify(event.outcome)}, sent was ${JSON.stringify(sent)}`,
       );
     }
+    if (event.type === "leaseEnded") this.#checkBlame(event);
     if (event.type === "pointGenerated" && event.retryOf === null) {
       const isProposed =
         (item.type === "proposed" &&
@@ -154,6 +157,26 @@ export class Oracle {
         () => `point ${event.taskId}/${event.pointId} was not proposed by this answer`,
       );
     }
+  }
+
+  /** An interruption is told as its pilot said it, and blames the node when that is to blame. */
+  #checkBlame(event: EventOf<"leaseEnded">): void {
+    const key = `${leaseKey(event.taskId, event.pointId ?? "run", event.epoch)}#${event.seq}`;
+    const sent = event.seq === null ? null : (this.#sent.get(key) ?? null);
+    const imageCause = sent?.type === "interrupted" ? sent.imageCause : undefined;
+    this.must(
+      (event.seq === null || sent?.type === "interrupted") && event.imageCause === imageCause,
+      "fromSomewhere",
+      () =>
+        `${key} is recorded as interrupted (${event.imageCause}), sent was ${JSON.stringify(sent)}`,
+    );
+    const task = this.model.tasks.get(event.taskId);
+    const isFault = task !== undefined && isNodesFault(task, event, sent);
+    this.must(
+      event.infrastructure === isFault,
+      "accounts",
+      () => `${key} (${event.reason}) blames the node: ${event.infrastructure}, not ${isFault}`,
+    );
   }
 
   /** The journal of this server has failed: it must not say anything any more. */
@@ -260,8 +283,10 @@ export class Oracle {
   onCrash(): void {
     if (this.model.seq > this.durable.length) this.reached("events lost by a crash");
     this.model = this.#newModel();
+    this.model.isReplaying = true;
     for (const event of this.durable) applyEvent(this.model, event);
-    this.model.beginTurn();
+    this.model.isReplaying = false;
+    this.model.beginTurn(this.#nowMs());
     this.sessions = new SessionBook();
   }
 

@@ -12,7 +12,6 @@ import {
   hasEnded,
   isOlder,
   leaseKey,
-  mayStart,
   nameOf,
   sameEpoch,
   type LeaseModel,
@@ -21,6 +20,7 @@ import {
 } from "./model.ts";
 import { overdueNode } from "./model-fleet.ts";
 import { mayGiveUp } from "./model-points.ts";
+import { checkNodes } from "./node-checks.ts";
 import type { SessionBook, SessionNote } from "./session-book.ts";
 
 export interface Turn {
@@ -205,7 +205,7 @@ export function checkTurn(turn: Turn, expected: Expected): void {
   checkCommand(turn, expected);
   for (const task of turn.model.touchedTasks) checkTask(turn, task);
   for (const event of turn.events) checkGivenUp(turn.model, event);
-  checkOffers(turn);
+  checkNodes(turn);
   const node = turn.events.length === 0 ? null : overdueNode(turn.model);
   turn.model.must(node === null, "offered", () => `node ${node} fails and is not drained`);
 }
@@ -228,7 +228,9 @@ function noteSessions({ item, effects, sessions, model, nowMs }: Turn): void {
   if (item.type !== "pilot") return;
   const isWelcome = effects.some((one) => one.type === "toPilot" && one.message.type === "welcome");
   if (item.message.type === "hello") {
-    if (isWelcome) sessions.open(item.pilotId, item.session, nowMs);
+    const { pilotId } = item;
+    if (isWelcome)
+      sessions.open({ pilotId, node: item.message.capacity.node }, item.session, nowMs);
     return;
   }
   const note = sessions.bySession.get(item.session);
@@ -506,44 +508,4 @@ function checkProgress(model: Model, task: TaskModel): void {
     "ends",
     () => `${where} is ${state} at its limit of jobs with ${counts.ready} ready points`,
   );
-  if (state !== "running" || !task.spec.failFast || task.losses > 0) return;
-  for (const [cause, { count, nodes }] of task.failures)
-    model.must(
-      count < 5 || nodes.size < 2,
-      "rules",
-      () => `${where} goes on after ${count} failures (${cause}) on ${nodes.size} nodes`,
-    );
-}
-
-/** Work and slots that wait for each other have been brought together. */
-function checkOffers({ live, model }: Turn): void {
-  if (live.waiting.size === 0) return;
-  for (const refs of live.waiting.values()) {
-    for (const { pilot, slot } of refs) {
-      const queue = model.queues.get(pilot.queue);
-      if (queue === undefined || queue.state === "offline" || queue.state === "drain") break;
-      const who = `slot ${slot.index} of ${pilot.id}`;
-      model.must(pilot.session !== null, "leak", () => `${who} waits without a session`);
-      const found = queue.role === "central" ? waitingRun(model) : waitingPoint(model);
-      model.must(
-        found === null || pilot.walltimeEndMs !== null,
-        "offered",
-        () => `${who} waits beside ${found}`,
-      );
-      break;
-    }
-  }
-}
-
-function waitingPoint(model: Model): string | null {
-  for (const task of model.tasks.values())
-    if (mayStart(task)) return `a ready point of task ${task.id}`;
-  return null;
-}
-
-function waitingRun(model: Model): string | null {
-  for (const task of model.tasks.values())
-    if (task.state === "running" && task.run?.lease === null && !("method" in task.spec.steering))
-      return `run ${task.run.run} of task ${task.id}`;
-  return null;
 }
