@@ -116,7 +116,7 @@ async function startPilot(context: Context): Promise<void> {
     { instance, capacity, slots, idleSeconds, random },
     clock.monotonicMs(),
   );
-  const api = createServerApi(boot);
+  const api = createServerApi(boot, () => clock.wallMs());
   const session = await startSession(context, api);
   signal.throwIfAborted();
   const spawners = slots.map((_slot, index) =>
@@ -158,17 +158,24 @@ function runtimeLadder(scratchDirectory: string): readonly Runtime[] {
   ];
 }
 
-/** Exchanges the boot secret, again and again while the server cannot be reached. */
+/**
+ * Exchanges the boot secret, again and again while the server cannot be reached, but not for ever: what the pilot printed reaches
+ * people at some sites only when its job ends. Errors: E_UNREACHABLE, E_CONFIG, those of the exchange.
+ */
 async function startSession(context: Context, api: ServerApi): Promise<PilotSessionAnswer> {
   const { boot, instance, clock, log, signal } = context;
   const { reconnectDelayMsMin, reconnectDelayMsMax } = WIRE;
   const backoff = createBackoff(reconnectDelayMsMin, reconnectDelayMsMax, Math.random);
+  // A restart of the server should not cost the pilots.
+  const patienceSeconds = Math.max(boot.queue.idleSeconds, PILOT.idleSecondsDefault);
+  const deadlineMs = clock.monotonicMs() + patienceSeconds * 1_000;
   for (;;) {
     try {
       return await api.exchangeSecret(boot.secret, instance, signal);
     } catch (error) {
       if (!(error instanceof HyperpilotError) || error.code !== "E_UNREACHABLE") throw error;
-      log.warn("serverUnreachable", { error: error.why ?? error.message });
+      log.warn("serverUnreachable", { server: boot.server, error: error.why ?? error.message });
+      if (clock.monotonicMs() > deadlineMs) throw error;
     }
     await clock.sleep(backoff.next(), signal);
   }

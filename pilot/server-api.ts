@@ -53,10 +53,11 @@ interface Exchange {
   };
 }
 
-export function createServerApi(address: ServerAddress): ServerApi {
+/** `wallMs`: the node's clock, told to the server, which refuses one that is far from its own. */
+export function createServerApi(address: ServerAddress, wallMs?: () => number): ServerApi {
   return {
     exchangeSecret: async (secret, instance, signal) => {
-      const body = Buffer.from(JSON.stringify({ instance }));
+      const body = Buffer.from(JSON.stringify({ instance, timeMs: wallMs?.() }));
       const response = await exchange(address, {
         method: "POST",
         path: "/pilot-sessions",

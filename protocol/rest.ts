@@ -131,6 +131,8 @@ export const WhyAnswer = z.object({
   code: z.enum(WHY_CODES),
   sentence: z.string(),
   remedy: z.string(),
+  /** Code of the table of causes, where the cause is known more closely; null: it is not. */
+  cause: z.string().nullable(),
   /** Every queue that was looked at, with what it lacks; empty `lacks`: it fits. */
   queues: z.array(
     z.object({
@@ -154,6 +156,8 @@ export const QueueView = z.object({
   busySlots: count,
   harvester: z.string().nullable(),
   lastError: z.string().nullable(),
+  /** Seconds until a queue that was paused after failures tries again; null: it is not paused. */
+  pausedSeconds: z.number().nullable(),
 });
 export type QueueView = z.infer<typeof QueueView>;
 
@@ -162,6 +166,8 @@ export const PilotView = z.object({
   queue: z.string(),
   submissionId: z.string(),
   connected: z.boolean(),
+  /** It takes no further work and leaves. */
+  draining: z.boolean(),
   /** Seconds since its last message. */
   silentSeconds: z.number(),
   capacity: Capacity,

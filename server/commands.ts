@@ -5,6 +5,7 @@ import { SERVER } from "../protocol/limits.ts";
 import type { Task } from "./core.ts";
 import type { Command, CommandOf, CommandValues, Principal } from "./inbox.ts";
 import { removePilot } from "./pilots.ts";
+import { drainNode, endPilot, testQueue } from "./queues/operator.ts";
 import { changeLimits, control, retryPoints } from "./tasks/lifecycle.ts";
 import { submitTask } from "./tasks/submission.ts";
 import { emit, type Turn } from "./turn.ts";
@@ -34,10 +35,19 @@ export function carryOut(
       retryPoints(turn, task, command.pointIds, by);
       return stateOf(task);
     }
-    case "putQueue":
-      emit(turn, { type: "queueChanged", name: command.config.name, config: command.config, by });
+    case "putQueue": {
+      const { config, given, source } = command;
+      emit(turn, {
+        type: "queueChanged",
+        name: config.name,
+        config,
+        by,
+        ...(given === undefined ? {} : { given }),
+        ...(source === undefined ? {} : { source }),
+      });
       turn.live.mayDispatch = true;
       return command.config;
+    }
     case "removeQueue":
       return removeQueue(turn, command, by);
     case "issueToken":
@@ -45,10 +55,19 @@ export function carryOut(
       return changeToken(turn, command, by);
     case "addBootSecrets":
       for (const { submissionId, sha256 } of command.secrets) {
-        const change = { kind: "bootIssued", sha256, queue: command.queue, submissionId } as const;
+        const { queue, harvester = "" } = command;
+        const change = { kind: "bootIssued", sha256, queue, submissionId, harvester } as const;
         emit(turn, { type: "tokenChanged", change, by });
       }
       return null;
+    case "testQueue":
+      return testQueue(turn, command, by);
+    case "drainPilot":
+      return endPilot(turn, command, by);
+    case "drainNode":
+      return drainNode(turn, command, by);
+    case "fetchOutput":
+      throw new Error("answered by the reactor, later");
     case "exchangeBootSecret":
       return exchangeBootSecret(turn, command);
     default:

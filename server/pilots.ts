@@ -8,7 +8,7 @@ import { commonVersion, OUR_RANGE } from "../protocol/version.ts";
 import { nodeKey, type LeaseRef } from "./core.ts";
 import { CLOSE, type InboxItem } from "./inbox.ts";
 import { setWaiting, type LivePilot } from "./live.ts";
-import { endLease, endLeasesOfPilot, endRunLease } from "./points/leases.ts";
+import { drainPilot, endLease, endLeasesOfPilot, endRunLease } from "./points/leases.ts";
 import { takeRequest } from "./points/requests.ts";
 import { onResult } from "./points/results.ts";
 import { onRunAnswer } from "./tasks/run-answers.ts";
@@ -92,11 +92,18 @@ function onHello(turn: Turn, item: PilotItem, hello: FromPilotOf<"hello">): void
     if (!held.has(refKey(ref))) releaseUnheld(turn, ref, "not held by the pilot when it came back");
   }
   const health = turn.core.nodes.get(nodeKey(queue.name, hello.capacity.node));
-  if (health?.drained === true) {
-    pilot.draining = true;
-    const message = { type: "drain", stopRunning: false, reason: health.reason } as const;
-    effect(turn, { type: "toPilot", session: item.session, message });
-  }
+  if (health?.drained === true) drainPilot(turn, pilot, health.reason);
+  endTest(turn, pilot);
+}
+
+/** A pilot that tries a queue has done so once it has connected: it takes no work and leaves. */
+function endTest(turn: Turn, pilot: LivePilot): void {
+  const test = turn.live.tests.get(pilot.submissionId);
+  if (test === undefined) return;
+  test.connectedMs ??= turn.now.monotonicMs;
+  test.capacity ??= pilot.capacity;
+  test.slots = pilot.slots.length;
+  drainPilot(turn, pilot, "the test of the queue has passed");
 }
 
 function openSession(

@@ -4,6 +4,7 @@ import { apply } from "./apply.ts";
 import type { HyperpilotEvent } from "./events.ts";
 import type { Effect, Moment, ReactorPorts } from "./inbox.ts";
 import type { Live } from "./live.ts";
+import { tallyEvent } from "./queues/tally.ts";
 
 export interface Turn {
   readonly core: Core;
@@ -23,6 +24,7 @@ export function emit(turn: Turn, event: NewEvent): void {
   const stamped = { ...event, v: 1, atMs: turn.now.wallMs } as HyperpilotEvent;
   apply(turn.core, stamped);
   turn.events.push(stamped);
+  tallyEvent(turn.core, turn.live, stamped);
   if ("taskId" in stamped) turn.live.touched.add(stamped.taskId);
 }
 

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { WebSocket } from "ws";
 import { decodeFrame, encode } from "../../protocol/codec.ts";
-import { ToHarvesterFrame, type FromHarvester } from "../../protocol/harvester-messages.ts";
+import { ToHarvesterFrame, type FromHarvesterInput } from "../../protocol/harvester-messages.ts";
 import {
   PilotSessionAnswer,
   type FromPilot,
@@ -47,7 +47,7 @@ export async function startSwarm(options: SwarmOptions): Promise<Swarm> {
 async function drawSecrets(options: SwarmOptions): Promise<string[]> {
   const socket = await open(options.server, HARVESTER_SOCKET_PATH, options.harvesterToken);
   const secrets: string[] = [];
-  const report = (): FromHarvester => ({
+  const report = (): FromHarvesterInput => ({
     type: "report",
     queue: options.queue,
     submissions: [],
@@ -64,7 +64,7 @@ async function drawSecrets(options: SwarmOptions): Promise<string[]> {
         else socket.send(encode([report()]));
       }
     });
-    const hello: FromHarvester = {
+    const hello: FromHarvesterInput = {
       type: "hello",
       protocol: OUR_RANGE,
       harvester: "bench",

@@ -38,6 +38,19 @@ export function queueLacks(task: Task, queue: QueueConfig): string[] {
   if (task.spec.queues.length > 0 && !task.spec.queues.includes(queue.name)) {
     lacks.push(`is not among the queues that the task names (${task.spec.queues.join(", ")})`);
   }
+  if (task.spec.needs.internet && !queue.internet)
+    lacks.push("has no internet access, and the task asks for it");
+  const { walltimeSeconds } = queue.slot;
+  const { timeoutSeconds } = task.spec.evaluation;
+  if (
+    walltimeSeconds !== null &&
+    timeoutSeconds !== null &&
+    timeoutSeconds + TASK.walltimeReserveSeconds >= walltimeSeconds
+  ) {
+    lacks.push(
+      `has ${walltimeSeconds} s as walltime of its pilots, and an evaluation may take ${timeoutSeconds} s`,
+    );
+  }
   return lacks;
 }
 

@@ -28,6 +28,7 @@ export function endLease(turn: Turn, task: Task, point: Point, end: LeaseEnd): v
     infrastructure: end.infrastructure,
     seq: end.seq,
     node: point.node,
+    queue,
     detail: end.detail,
     previousSeq: point.historySeq,
   });
@@ -86,6 +87,7 @@ export function endRunLease(turn: Turn, task: Task, reason: LeaseEndReason, deta
     infrastructure: false,
     seq: null,
     node: turn.live.pilots.get(pilotId)?.capacity.node ?? "",
+    queue: turn.live.pilots.get(pilotId)?.queue ?? "",
     detail,
     previousSeq: 0,
   });
@@ -104,13 +106,18 @@ function drainBadNode(turn: Turn, queue: string, node: string): void {
 }
 
 /** The pilot takes no further items; what runs there ends by itself. */
-export function drainPilot(turn: Turn, pilot: LivePilot, reason: string): void {
+export function drainPilot(
+  turn: Turn,
+  pilot: LivePilot,
+  reason: string,
+  stopRunning = false,
+): void {
   pilot.draining = true;
   if (pilot.session === null) return;
   effect(turn, {
     type: "toPilot",
     session: pilot.session,
-    message: { type: "drain", stopRunning: false, reason },
+    message: { type: "drain", stopRunning, reason },
   });
 }
 

@@ -20,7 +20,8 @@ export function onResult(turn: Turn, pilot: LivePilot, result: Result): void {
   const verdict = judge(turn, pilot, result);
   if (verdict === "violation") return closeForViolation(turn, pilot, result);
   answer(turn, pilot, result, verdict.type === "stale" ? "stale" : "accepted");
-  if (verdict.type === "current") record(turn, verdict.task, verdict.point, result);
+  if (verdict.type === "current")
+    record(turn, { task: verdict.task, point: verdict.point, pilot }, result);
   goOn(turn, pilot, result, verdict.type === "stale" ? null : verdict);
 }
 
@@ -66,7 +67,13 @@ function answer(turn: Turn, pilot: LivePilot, result: Result, type: "accepted" |
   effect(turn, { type: "toPilot", session: pilot.session, message });
 }
 
-function record(turn: Turn, task: Task, point: Point, result: Result): void {
+interface Recorded {
+  readonly task: Task;
+  readonly point: Point;
+  readonly pilot: LivePilot;
+}
+
+function record(turn: Turn, { task, point, pilot }: Recorded, result: Result): void {
   const { outcome } = result;
   if (result.log !== "") {
     effect(turn, {
@@ -87,6 +94,7 @@ function record(turn: Turn, task: Task, point: Point, result: Result): void {
     seq: result.seq,
     attempt,
     node: point.node,
+    queue: task.jobs.get(point.jobId)?.queue ?? pilot.queue,
     outcome,
     durationSeconds: result.durationSeconds,
     previousSeq: point.historySeq,

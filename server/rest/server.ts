@@ -15,6 +15,7 @@ import { answerError } from "./errors.ts";
 import { pilotHandlers } from "./pilots.ts";
 import { pointHandlers } from "./points.ts";
 import { queueHandlers } from "./queues.ts";
+import { siteHandlers } from "./site.ts";
 import { taskHandlers } from "./tasks.ts";
 import { uploadHandlers } from "./uploads.ts";
 import { createWatching } from "./watch.ts";
@@ -86,6 +87,7 @@ function register(app: FastifyInstance, deps: RestDeps): void {
     ...taskHandlers(deps),
     ...pointHandlers(deps),
     ...queueHandlers(deps),
+    ...siteHandlers(deps),
     ...pilotHandlers(deps),
     ...uploadHandlers(deps),
     ...adminHandlers(deps),

@@ -33,7 +33,12 @@ export function taskHandlers(deps: RestDeps): Pick<Handlers, TaskRoutes> {
       engine.read((core) => taskDetail(visibleTask(core, caller.principal, params.taskId))),
     why: ({ caller, params }) =>
       engine.read((core, live) =>
-        explain(core, live, visibleTask(core, caller.principal, params.taskId)),
+        explain(
+          core,
+          live,
+          visibleTask(core, caller.principal, params.taskId),
+          deps.clock.monotonicMs(),
+        ),
       ),
     controlTask: async (call) => {
       const taskId = await check(call);

@@ -71,7 +71,7 @@ export async function startSmallServer(): Promise<SmallServer> {
     if (effect.type === "toPilot") sessions.toPilot(effect.session, [effect.message]);
     if (effect.type === "toHarvester") sessions.toHarvester(effect.session, [effect.message]);
     if (effect.type === "close") sessions.close(effect.session, effect.code, effect.reason);
-    if (effect.type === "drawSecrets") drawSecrets(effect.session, effect.queue, effect.count);
+    if (effect.type === "drawSecrets") drawSecrets(effect);
     if (effect.type === "ask") {
       const wanted = core.tasks.get(effect.taskId)?.run?.wanted ?? 0;
       const texts = Array.from({ length: wanted }, () => `{"x":${(proposed += 1)}.0}`);

@@ -1,0 +1,70 @@
+/** Why a queue works or does not: its stages from demand to losses, stopping at the first that does not let the next begin. */
+import type { QueueConfig } from "../../protocol/queue.ts";
+import { FUNNEL_STAGES, type QueueWhyAnswer } from "../../protocol/site.ts";
+import type { Core } from "../core.ts";
+import { liveQueue, type Live } from "../live.ts";
+import { batchStage } from "./stages/batch.ts";
+import { harvesterStage } from "./stages/harvester.ts";
+import { pilotStage } from "./stages/pilot.ts";
+import type { Look, Stage } from "./stages/stage.ts";
+import { wantedStage } from "./stages/wanted.ts";
+import { wantedByQueue } from "./wanted.ts";
+import { leaseStage, lossStage } from "./stages/work.ts";
+
+const STAGES = [wantedStage, harvesterStage, batchStage, pilotStage, leaseStage, lossStage];
+
+/** Explains the queue's present state. Pure: `core` and `live` are only read. */
+export function explainQueue(
+  core: Core,
+  live: Live,
+  queue: QueueConfig,
+  nowMs: number,
+): QueueWhyAnswer {
+  const look: Look = {
+    core,
+    live,
+    queue,
+    // What is wanted is told twice a second; a question may come before.
+    state: {
+      ...liveQueue(live, queue.name),
+      wantedPilots: wantedByQueue(core, live).get(queue.name) ?? 0,
+    },
+    pilots: [...live.pilots.values()].filter(
+      (pilot) => pilot.queue === queue.name && pilot.session !== null,
+    ),
+    tasks: [...core.activeTasks],
+    nowMs,
+  };
+  const stages: Stage[] = [];
+  for (const judge of STAGES) {
+    const stage = judge(look);
+    stages.push(stage);
+    if (stage.status === "broken" || stage.status === "waits") break;
+  }
+  const last = stages.at(-1);
+  const suspect = stages.find((stage) => stage.status === "warning" && stage.cause !== null);
+  const cause = last?.cause ?? suspect?.cause ?? null;
+  return {
+    name: queue.name,
+    site: queue.site,
+    kind: queue.batch.kind,
+    state: queue.state,
+    sentence: cause?.means ?? "The queue works.",
+    stages: [
+      ...stages.map(({ stage, status, sentence, details }) => ({
+        stage,
+        status,
+        sentence,
+        details,
+      })),
+      ...FUNNEL_STAGES.slice(stages.length).map((stage) => ({
+        stage,
+        status: "notReached" as const,
+        sentence: "",
+        details: [],
+      })),
+    ],
+    cause,
+    output: last?.output ?? "",
+  };
+}
