@@ -43,8 +43,10 @@ export const COMMANDS: readonly Command[] = [
 /** Parents before children. */
 export const GROUPS: readonly CommandGroup[] = [
   { path: "task", summary: "searches: list, watch, control" },
-  { path: "site", summary: "queues and pilots, for people who run a site" },
-  { path: "site queue", summary: "add, change, remove queues" },
+  { path: "site", summary: "queues, pilots and nodes, for people who run a site" },
+  { path: "site pilot", summary: "show, read, drain, kill one pilot" },
+  { path: "site node", summary: "take a node out of work, or back" },
+  { path: "site queue", summary: "add, change, test, remove queues" },
   { path: "admin", summary: "health and tokens, for administrators" },
   { path: "admin tokens", summary: "list, issue, revoke tokens" },
 ];

@@ -13,6 +13,21 @@ import { leaseStage, lossStage } from "./stages/work.ts";
 
 const STAGES = [wantedStage, harvesterStage, batchStage, pilotStage, leaseStage, lossStage];
 
+/** The stages up to the one that does not let the next begin. */
+function stagesOf(look: Look): Stage[] {
+  const stages: Stage[] = [];
+  for (const judge of STAGES) {
+    const stage = judge(look);
+    stages.push(stage);
+    if (stage.status === "broken") break;
+    // Whether a harvester is there does not hang on work being there.
+    const [first] = stages;
+    if (first?.status === "waits" && stages.length < 2) continue;
+    if (stages.some(({ status }) => status === "waits")) break;
+  }
+  return stages;
+}
+
 /** Explains the queue's present state. Pure: `core` and `live` are only read. */
 export function explainQueue(
   core: Core,
@@ -35,13 +50,8 @@ export function explainQueue(
     tasks: [...core.activeTasks],
     nowMs,
   };
-  const stages: Stage[] = [];
-  for (const judge of STAGES) {
-    const stage = judge(look);
-    stages.push(stage);
-    if (stage.status === "broken" || stage.status === "waits") break;
-  }
-  const last = stages.at(-1);
+  const stages = stagesOf(look);
+  const last = stages.findLast((stage) => stage.cause !== null && stage.status !== "warning");
   const suspect = stages.find((stage) => stage.status === "warning" && stage.cause !== null);
   const cause = last?.cause ?? suspect?.cause ?? null;
   return {

@@ -95,7 +95,7 @@ function capacityText(capacity: Capacity, slots: number): string {
       : `${Math.round(walltimeLeftSeconds)} s left`;
   return [
     `runtimes ${runtimes.join(", ")}`,
-    `${slots} ${slots === 1 ? "slot" : "slots"} of ${cpus} CPUs and ${formatBytes(memoryBytes)}`,
+    `${slots} ${slots === 1 ? "slot" : "slots"} in ${cpus} CPUs and ${formatBytes(memoryBytes)}`,
     `${gpus.length} GPUs`,
     `scratch ${formatBytes(scratchBytes)}`,
     walltime,
