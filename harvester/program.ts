@@ -144,6 +144,12 @@ class RunningHarvester implements Harvester {
           reason: message.reason,
         });
         return;
+      case "connected": {
+        const queue = this.#queues.get(message.queue);
+        if (queue === undefined || queue.connected.has(message.submissionId)) return;
+        queue.connected.add(message.submissionId);
+        return noteConnected(queue.health);
+      }
       case "test":
         void this.#test(message);
         return;

@@ -118,6 +118,8 @@ export const ToHarvester = z.discriminatedUnion("type", [
     /** The harvester that serves the queue instead; this one submits nothing and only tells how its own submissions end. */
     servedBy: z.string().max(255).nullable().default(null),
   }),
+  /** A pilot of this submission has come for the first time; `wanted` lists it from then on. */
+  z.object({ type: z.literal("connected"), queue: z.string().max(63), submissionId }),
   /** Submit this one pilot now, whatever is wanted and whether the queue is paused: an operator tries the queue. */
   z.object({
     type: z.literal("test"),

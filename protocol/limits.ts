@@ -199,6 +199,8 @@ export const SITE = {
   testsKept: 20,
   /** Harvesters whose connection is gone that are remembered. */
   goneHarvestersKept: 20,
+  /** Time without new pilots after a queue's pilot was turned away because its node is drained. */
+  turnedAwayPauseMs: 60_000,
   /** Operators who wait for output of a pilot, and how long. */
   outputRequestsMax: 100,
   outputRequestMs: 20_000,

@@ -2,13 +2,14 @@
 import { assertNever } from "../protocol/assert-never.ts";
 import { HyperpilotError } from "../protocol/errors.ts";
 import { SERVER } from "../protocol/limits.ts";
-import type { Task } from "./core.ts";
+import type { Submission, Task } from "./core.ts";
 import type { Command, CommandOf, CommandValues, Principal } from "./inbox.ts";
 import { removePilot } from "./pilots.ts";
 import { drainNode, endPilot, testQueue } from "./queues/operator.ts";
+import { sessionOfHarvester } from "./queues/output-requests.ts";
 import { changeLimits, control, retryPoints } from "./tasks/lifecycle.ts";
 import { submitTask } from "./tasks/submission.ts";
-import { emit, type Turn } from "./turn.ts";
+import { effect, emit, type Turn } from "./turn.ts";
 
 /** Carries out one command and returns its value. Errors: HyperpilotError; then nothing has changed. */
 export function carryOut(
@@ -122,6 +123,17 @@ function changeToken(
   return null;
 }
 
+/** Before the pilot can end again: a job that ended with no pilot known speaks against its queue. */
+function tellConnected(turn: Turn, { id: submissionId, queue }: Submission): void {
+  const session = sessionOfHarvester(turn, queue, submissionId);
+  if (session === null) return;
+  effect(turn, {
+    type: "toHarvester",
+    session,
+    message: { type: "connected", queue, submissionId },
+  });
+}
+
 /** A new process of a submission takes its place: the former one's leases end. The same process asking again keeps its id. */
 function exchangeBootSecret(
   turn: Turn,
@@ -156,6 +168,7 @@ function exchangeBootSecret(
     pilotId,
   } as const;
   emit(turn, { type: "tokenChanged", change, by: "pilot" });
+  if (former === null) tellConnected(turn, submission);
   const formerPilot = former === null || isSame ? undefined : turn.live.pilots.get(former);
   if (formerPilot !== undefined) {
     removePilot(turn, formerPilot, "newInstance", "the batch system started the submission again");

@@ -42,7 +42,7 @@ export function onHarvesterMessage(turn: Turn, item: HarvesterItem): void {
     case "report":
       return onReport(turn, harvester, message);
     case "ended":
-      noteEnd(turn.live, message, turn.now.monotonicMs);
+      noteEnd(turn.core, turn.live, message, turn.now.monotonicMs);
       return endSubmission(turn, message.submissionId, message.detail);
     case "output":
       return answerOutput(turn, message);
@@ -191,7 +191,8 @@ function tellWanted(turn: Turn, harvester: LiveHarvester, wanted: Wanted): void 
   const { queue, connected, isHolder } = wanted;
   const { wantedPilots, holder } = liveQueue(live, queue.name);
   const foreign = isHolder ? foreignSubmissions(core, live, queue.name, harvester) : 0;
-  const pilots = isHolder ? Math.max(0, wantedPilots - foreign) : 0;
+  const most = isHolder ? mostPilots(turn, queue.name, wantedPilots) : 0;
+  const pilots = Math.max(0, most - foreign);
   const servedBy = isHolder ? null : holder === null ? "nobody yet" : holderText(holder);
   const signature = JSON.stringify([queue, pilots, connected, servedBy]);
   if (harvester.wantedSent.get(queue.name)?.signature === signature) return;
@@ -201,6 +202,15 @@ function tellWanted(turn: Turn, harvester: LiveHarvester, wanted: Wanted): void 
     session: harvester.session,
     message: { type: "wanted", queue, pilots, connected, servedBy },
   });
+}
+
+/** Where pilots come up on drained nodes only, they would come and go without end: one a minute is enough to see that it is over. */
+function mostPilots({ live, now }: Turn, queue: string, wantedPilots: number): number {
+  const { turnedAway } = liveQueue(live, queue);
+  if (turnedAway === null || now.monotonicMs - turnedAway.atMs >= SITE.turnedAwayPauseMs)
+    return wantedPilots;
+  const present = [...live.pilots.values()].filter((pilot) => pilot.queue === queue);
+  return Math.min(wantedPilots, present.length);
 }
 
 /** A queue that was removed wants no pilots any more: those of it that wait are taken back. */

@@ -135,6 +135,8 @@ export interface LiveQueue {
     { readonly firstMs: number; state: SubmissionState; stateMs: number }
   >;
   readonly failed: FailedSubmission[];
+  /** The last pilot that was turned away because its node is drained; null: none was. */
+  turnedAway: { readonly node: string; readonly atMs: number } | null;
   readonly tally: QueueTally;
 }
 
@@ -213,6 +215,7 @@ export function liveQueue(live: Live, name: QueueName): LiveQueue {
       reportedMs: null,
       since: new Map(),
       failed: [],
+      turnedAway: null,
       tally: { losses: 0, failures: 0, interruptions: 0, recent: [] },
     };
     live.queues.set(name, queue);

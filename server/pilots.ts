@@ -7,7 +7,7 @@ import type { SlotResources } from "../protocol/resources.ts";
 import { commonVersion, OUR_RANGE } from "../protocol/version.ts";
 import { nodeKey, type LeaseRef } from "./core.ts";
 import { CLOSE, type InboxItem } from "./inbox.ts";
-import { setWaiting, type LivePilot } from "./live.ts";
+import { liveQueue, setWaiting, type LivePilot } from "./live.ts";
 import { drainPilot, endLease, endLeasesOfPilot, endRunLease } from "./points/leases.ts";
 import { takeRequest } from "./points/requests.ts";
 import { onResult } from "./points/results.ts";
@@ -92,7 +92,11 @@ function onHello(turn: Turn, item: PilotItem, hello: FromPilotOf<"hello">): void
     if (!held.has(refKey(ref))) releaseUnheld(turn, ref, "not held by the pilot when it came back");
   }
   const health = turn.core.nodes.get(nodeKey(queue.name, hello.capacity.node));
-  if (health?.drained === true) drainPilot(turn, pilot, health.reason);
+  if (health?.drained === true) {
+    const { node } = hello.capacity;
+    liveQueue(turn.live, queue.name).turnedAway = { node, atMs: turn.now.monotonicMs };
+    drainPilot(turn, pilot, health.reason);
+  }
   endTest(turn, pilot);
 }
 

@@ -23,7 +23,9 @@ function stagesOf(look: Look): Stage[] {
     // Whether a harvester is there does not hang on work being there.
     const [first] = stages;
     if (first?.status === "waits" && stages.length < 2) continue;
-    if (stages.some(({ status }) => status === "waits")) break;
+    // That pilots wait for points may follow from what became of the last ones.
+    const mayBeTheLosses = stage.stage === "lease" && look.state.tally.recent.length > 0;
+    if (stages.some(({ status }) => status === "waits") && !mayBeTheLosses) break;
   }
   return stages;
 }

@@ -1,6 +1,7 @@
 /** What harvesters tell about their submissions, kept for those who run the site. */
 import type { FromHarvester, SubmissionReport } from "../../protocol/harvester-messages.ts";
 import { SITE } from "../../protocol/limits.ts";
+import type { Core } from "../core.ts";
 import { liveQueue, type Live, type LiveQueue } from "../live.ts";
 
 type Report = Extract<FromHarvester, { type: "report" }>;
@@ -44,11 +45,13 @@ function noteTimes(
 }
 
 /** Keeps what a job said that ended without a pilot. A repeated end is told once. */
-export function noteEnd(live: Live, end: End, nowMs: number): void {
+export function noteEnd(core: Core, live: Live, end: End, nowMs: number): void {
   const { submissionId, detail, output, taken } = end;
   const test = live.tests.get(submissionId);
   if (test !== undefined) test.ended ??= { detail, output, taken };
-  if (end.connected) return;
+  // A pilot that left at once may have ended before its harvester knew that it had come.
+  const hasConnected = (core.submissions.get(submissionId)?.pilotId ?? null) !== null;
+  if (end.connected || hasConnected) return;
   const { failed } = liveQueue(live, end.queue);
   if (failed.some((one) => one.submissionId === submissionId)) return;
   failed.push({ submissionId, detail, output, taken, atMs: nowMs });

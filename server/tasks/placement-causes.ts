@@ -30,6 +30,9 @@ export interface Cause {
 /** What a queue's own explanation says. */
 export type Funnel = (queue: QueueConfig) => QueueWhyAnswer;
 
+/** In a sentence; the table of queues shows all. */
+const QUEUES_NAMED_MAX = 5;
+
 export function noQueueFits(task: Task, looks: readonly QueueLook[]): Cause {
   const names = looks.map((look) => look.queue.name);
   const unknown = task.spec.queues.filter((name) => !names.includes(name));
@@ -42,9 +45,15 @@ export function noQueueFits(task: Task, looks: readonly QueueLook[]): Cause {
       cause: "queueUnknown",
     };
   }
-  const nearest = looks
-    .filter((look) => look.queue.role === "evaluation")
-    .sort((a, b) => a.lacks.length - b.lacks.length)[0];
+  const isNamed = ({ queue }: QueueLook): boolean =>
+    queue.role === "evaluation" &&
+    (task.spec.queues.length === 0 || task.spec.queues.includes(queue.name));
+  const candidates = looks.some(isNamed) ? looks.filter(isNamed) : looks;
+  const [nearest] = [...candidates].sort((a, b) => a.lacks.length - b.lacks.length);
+  const each = candidates
+    .slice(0, QUEUES_NAMED_MAX)
+    .map((look) => `${look.queue.name} ${look.lacks[0] ?? ""}`)
+    .join("; ");
   const known =
     nearest === undefined ? null : causeIn(TASK_CAUSES, nearest.queue, nearest.lacks[0] ?? "");
   const less = "Ask for less (--cpus, --memory, --gpus), or add a queue: hyperpilot site queue add";
@@ -53,7 +62,7 @@ export function noQueueFits(task: Task, looks: readonly QueueLook[]): Cause {
     sentence:
       looks.length === 0
         ? "No queue is configured, so there is nowhere to run."
-        : `None of ${count(looks.length, "queue")} fits: ${looks.map((look) => `${look.queue.name} ${look.lacks[0] ?? ""}`).join("; ")}.`,
+        : `None of ${count(candidates.length, "queue")} fits: ${each}${candidates.length > QUEUES_NAMED_MAX ? "; and so on" : ""}.`,
     remedy: known === null ? less : known.remedy,
     ...(known === null ? {} : { cause: known.code }),
   };

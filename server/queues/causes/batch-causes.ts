@@ -127,7 +127,8 @@ export const BATCH_CAUSES: readonly Cause[] = [
       /parallel environment .*does not exist/i,
       /unknown resource|bad resource requirement/i,
       /no suitable queues/i,
-      /PartitionNodeLimit/,
+      /PartitionNodeLimit|PartitionConfig/,
+      /cpu count per node can not be satisfied/i,
     ],
     means:
       "No node of the partition could ever run such a job: too many CPUs, too much memory, or a feature that none has.",

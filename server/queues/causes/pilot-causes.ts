@@ -66,9 +66,9 @@ export const PILOT_CAUSES: readonly Cause[] = [
     words: [
       /no permissions to creat\w* (?:a )?new namespace/i,
       /creating new namespace failed/i,
-      /setting up uid map|user namespace/i,
-      /max_\w+_namespaces/,
-      /clone\(CLONE_NEWUSER|newuidmap/i,
+      /setting up uid map/i,
+      /failed to create (?:a )?user namespace|number of user namespaces exceeded/i,
+      /user namespaces? (?:is|are) (?:disabled|not )/i,
     ],
     means: "The node does not let ordinary users make user namespaces, and the sandbox needs them.",
     remedy:

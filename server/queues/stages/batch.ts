@@ -55,7 +55,8 @@ export function pauseText({ state, nowMs }: Look): string {
 
 function nothingSubmitted({ queue, state }: Look, numbers: string): Stage {
   // What ended without a pilot is looked at in the next stage.
-  if (state.health.neverConnected > 0) return okStage("batch", numbers);
+  if (state.health.neverConnected > 0 || state.turnedAway !== null)
+    return okStage("batch", numbers);
   const entry = {
     code: state.reportedMs === null ? "harvesterSilent" : "notSubmittedYet",
     waits: true as const,

@@ -42,7 +42,16 @@ function absence(look: Look): Absence {
 }
 
 function handover({ queue, state, nowMs }: Look): Absence {
-  const goneMs = state.holder === null ? nowMs : state.holder.goneMs;
+  if (state.holder === null) {
+    const entry = {
+      code: "harvesterHandover",
+      waits: true as const,
+      means: "A connected harvester is about to take the queue over.",
+      remedy: "Wait some seconds; a minute when the server has just started.",
+    };
+    return { sentence: "one takes it over now", cause: foundCause(entry, queue) };
+  }
+  const { name, goneMs } = state.holder;
   const leftMs = Math.max(0, HARVESTER.handoverMs - (nowMs - goneMs));
   const entry = {
     code: "harvesterHandover",
@@ -50,7 +59,7 @@ function handover({ queue, state, nowMs }: Look): Absence {
     means: "The harvester that served the queue is gone; another one takes over.",
     remedy: "Wait a minute. hyperpilot site harvester shows who serves what.",
   };
-  const sentence = `${state.holder?.name ?? "the former one"} is awaited for ${ageText(leftMs)} more`;
+  const sentence = `${name} is awaited for ${ageText(leftMs)} more`;
   return { sentence, cause: foundCause(entry, queue) };
 }
 

@@ -1,7 +1,10 @@
 /** Whether pilots come up on the nodes and connect. */
 import { BATCH_CAUSES } from "../causes/batch-causes.ts";
-import { causeIn, foundCause } from "../causes/cause.ts";
+import type { QueueConfig } from "../../../protocol/queue.ts";
+import { nodeKey } from "../../core.ts";
+import { causeIn, foundCause, type FoundCause } from "../causes/cause.ts";
 import { PILOT_CAUSES } from "../causes/pilot-causes.ts";
+import { lastWords, tellingLines } from "../job-lines.ts";
 import { pauseText } from "./batch.ts";
 import { ageText, causeOrElse, count, okStage, stopStage, type Look, type Stage } from "./stage.ts";
 
@@ -30,6 +33,8 @@ interface Witness {
 
 function noPilot(look: Look): Stage {
   const { queue, state, nowMs } = look;
+  const turnedAway = onDrainedNodes(look);
+  if (turnedAway !== null) return turnedAway;
   const { neverConnected } = state.health;
   const ended: Witness[] =
     neverConnected === 0
@@ -39,13 +44,14 @@ function noPilot(look: Look): Stage {
           .map(({ detail, output }) => ({ words: detail, output }))
           .reverse();
   const running = state.submissions.filter((one) => one.state === "running");
+  if (running.length === 0 && ended.length === 0) return nothingStarted(look);
   const silent: Witness[] = running.map(({ detail, output }) => ({ words: detail, output }));
   const sentence = `none connected; ${count(running.length, "job")} running, ${neverConnected} ended without connecting${pauseText(look)}`;
   for (const { words, output } of [...ended, ...silent]) {
-    const cause =
-      causeIn(PILOT_CAUSES, queue, output) ?? causeIn(PILOT_CAUSES, queue, words) ?? null;
+    const telling = tellingLines(output).join("\n");
+    const cause = causeIn(PILOT_CAUSES, queue, telling) ?? causeIn(PILOT_CAUSES, queue, words);
     if (cause !== null)
-      return stopStage("pilot", { sentence, cause, words: lastLine(output, words), output });
+      return stopStage("pilot", { sentence, cause, words: lastWords(output) || words, output });
   }
   const [failed] = ended;
   if (failed !== undefined) return ofUnknownCause(look, sentence, failed);
@@ -61,6 +67,37 @@ function noPilot(look: Look): Stage {
   });
 }
 
+/** The last pilot came up on a node that is drained still, and was sent away. */
+function onDrainedNodes({ core, queue, state, nowMs }: Look): Stage | null {
+  const { turnedAway, health } = state;
+  if (turnedAway === null || health.neverConnected > 0) return null;
+  const node = core.nodes.get(nodeKey(queue.name, turnedAway.node));
+  if (node?.drained !== true) return null;
+  return stopStage("pilot", {
+    sentence: `the last one was turned away ${ageText(nowMs - turnedAway.atMs)} ago: its node ${turnedAway.node} is drained`,
+    cause: nodesDrained(queue, turnedAway.node),
+    words: `${turnedAway.node}: ${node.reason}`,
+  });
+}
+
+/** Also for pilots that are connected still. */
+export function nodesDrained(queue: QueueConfig, node: string): FoundCause {
+  const entry = {
+    code: "nodesDrained",
+    means: "Every node with a pilot is drained, so no work is given out there.",
+    remedy: `Look at the nodes (hyperpilot site nodes --bad, hyperpilot site errors); when they are well: hyperpilot site node undrain ${node} --queue QUEUE`,
+  };
+  return foundCause(entry, queue);
+}
+
+/** What was turned away once is no hindrance any more; new pilots are about to be submitted. */
+function nothingStarted({ queue }: Look): Stage {
+  return stopStage("pilot", {
+    sentence: "none connected, no job running",
+    cause: foundCause(STARTING, queue),
+  });
+}
+
 function ofUnknownCause({ queue }: Look, sentence: string, { words, output }: Witness): Stage {
   const otherwise = {
     code: "pilotNeverConnected",
@@ -69,17 +106,13 @@ function ofUnknownCause({ queue }: Look, sentence: string, { words, output }: Wi
   };
   const byBatch = causeOrElse(BATCH_CAUSES, queue, { words, otherwise });
   const cause = byBatch.waits ? foundCause(otherwise, queue) : byBatch;
-  return stopStage("pilot", { sentence, cause, words: lastLine(output, words), output });
-}
-
-function lastLine(output: string, otherwise: string): string {
-  return output.trimEnd().split("\n").at(-1) || otherwise;
+  return stopStage("pilot", { sentence, cause, words: lastWords(output) || words, output });
 }
 
 const STARTING = {
   code: "pilotStarting",
   waits: true,
-  means: "The job has just started; its pilot connects within seconds.",
+  means: "Jobs have just been submitted or started; a pilot connects within seconds.",
   remedy: "Wait and ask again.",
 } as const;
 

@@ -1,4 +1,5 @@
 /** Whether pilots are wanted in a queue at all. */
+import type { QueueConfig } from "../../../protocol/queue.ts";
 import { SITE } from "../../../protocol/limits.ts";
 import { lackingFor } from "../../../protocol/resources.ts";
 import { isBuiltin } from "../../../protocol/task.ts";
@@ -47,16 +48,23 @@ function forbiddenBy({
 function withoutDemand(look: Look): Stage {
   const { queue, tasks } = look;
   if (queue.role === "central") return withoutRuns(look);
-  const waiting = tasks.map((task) => ({ task, lacks: lacksFor(look, task) }));
+  // Searches that name other queues say nothing about this one.
+  const waiting = tasks
+    .filter(({ spec }) => spec.queues.length === 0 || spec.queues.includes(queue.name))
+    .map((task) => ({ task, lacks: lacksFor(look, task) }))
+    .sort((a, b) => a.lacks.length - b.lacks.length);
   const details = waiting
     .slice(0, SITE.tasksNamedMax)
     .map(({ task, lacks }) => `task ${task.id} of ${task.owner}: ${reasonOf(task, lacks)}`);
   const [first] = waiting;
   if (first === undefined) {
-    const means = "No search is running, so no pilots are needed.";
+    const means =
+      tasks.length === 0
+        ? "No search is running, so no pilots are needed."
+        : "The searches that run name other queues, so no pilots are needed here.";
     const remedy = `Nothing. To try the queue all the same: hyperpilot site queue test ${queue.name}`;
     const cause = foundCause({ code: "noDemand", waits: true, means, remedy }, queue);
-    return stopStage("wanted", { sentence: "no search is running", cause });
+    return stopStage("wanted", { sentence: "no search is running for it", cause });
   }
   const misfits = waiting.filter(({ lacks }) => lacks.length > 0);
   if (misfits.length === waiting.length) {
@@ -81,11 +89,12 @@ function withoutDemand(look: Look): Stage {
           },
           queue,
         )
-      : taskPaused(look, paused.task);
+      : taskPaused(queue, paused.task);
   return stopStage("wanted", { sentence: "no point waits for a slot here", cause, details });
 }
 
-function taskPaused({ queue }: Look, task: Task): FoundCause {
+/** The search that would have work for the queue is paused. */
+export function taskPaused(queue: QueueConfig, task: Task): FoundCause {
   return foundCause(
     {
       code: "taskPaused",

@@ -5,6 +5,8 @@ import { mayStartJob, queueLacks, walltimeSuffices } from "../../points/jobs.ts"
 import { causeIn, foundCause, type FoundCause } from "../causes/cause.ts";
 import { EVALUATION_CAUSES } from "../causes/evaluation-causes.ts";
 import { TASK_CAUSES } from "../causes/task-causes.ts";
+import { nodesDrained } from "./pilot.ts";
+import { taskPaused } from "./wanted.ts";
 import { count, okStage, stopStage, type Look, type Stage } from "./stage.ts";
 
 export function leaseStage(look: Look): Stage {
@@ -44,27 +46,28 @@ function allDraining({ pilots, core, queue }: Look): Stage {
     return health?.drained === true ? [`${node}: ${health.reason}`] : [];
   });
   const [node = ""] = nodes;
-  const entry: Omit<Parameters<typeof foundCause>[0], "waits"> =
-    reasons.length > 0
-      ? {
-          code: "nodesDrained",
-          means: "Every node with a pilot is drained, so no work is given out there.",
-          remedy: `Look at the nodes (hyperpilot site nodes --bad, hyperpilot site errors); when they are well: hyperpilot site node undrain ${node} --queue QUEUE`,
-        }
-      : {
-          code: "pilotsDraining",
-          means: "All pilots are leaving; new ones are submitted when they are wanted.",
-          remedy: "hyperpilot site pilots --queue QUEUE",
-        };
+  const leaving = {
+    code: "pilotsDraining",
+    waits: true as const,
+    means: "All pilots are leaving; new ones are submitted when they are wanted.",
+    remedy: "hyperpilot site pilots --queue QUEUE",
+  };
   return stopStage("lease", {
     sentence: `all ${count(pilots.length, "pilot")} draining`,
-    cause: foundCause(entry, queue),
+    cause: reasons.length > 0 ? nodesDrained(queue, node) : foundCause(leaving, queue),
     words: reasons[0] ?? "",
     details: reasons.slice(1),
   });
 }
 
-function noWork({ queue, tasks }: Look): Stage {
+function noWork(look: Look): Stage {
+  const { queue, tasks } = look;
+  const fitting = tasks.filter((task) => queueLacks(task, queue).length === 0);
+  const [first] = fitting;
+  if (first !== undefined && fitting.every(({ state }) => state === "paused")) {
+    const sentence = "all searches that fit are paused";
+    return stopStage("lease", { sentence, cause: taskPaused(queue, first) });
+  }
   const means =
     "The pilots wait for points: steering is proposing some, or searches have all the slots that they want.";
   const cause = foundCause(
@@ -91,7 +94,15 @@ export function lossStage({ state, queue }: Look): Stage {
   if (!isBad) {
     if (losses > 0) return okStage("loss", sentence);
     const means = "No evaluation has ended yet.";
-    const cause = foundCause({ code: "noneEndedYet", waits: true, means, remedy: "Wait." }, queue);
+    const cause = foundCause(
+      {
+        code: "noneEndedYet",
+        waits: true,
+        means,
+        remedy: "Wait; what runs now: hyperpilot site pilots --queue QUEUE",
+      },
+      queue,
+    );
     return stopStage("loss", { sentence, cause });
   }
   const words = `${last.cause}: ${last.message}`;

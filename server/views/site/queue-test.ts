@@ -7,6 +7,7 @@ import type { TestPilot } from "../../live.ts";
 import { BATCH_CAUSES } from "../../queues/causes/batch-causes.ts";
 import { causeIn, foundCause, type FoundCause } from "../../queues/causes/cause.ts";
 import { PILOT_CAUSES } from "../../queues/causes/pilot-causes.ts";
+import { lastWords, tellingLines } from "../../queues/job-lines.ts";
 
 type TestStage = QueueTestAnswer["stages"][number];
 
@@ -54,10 +55,11 @@ function failureOf(queue: QueueConfig, { report, ended, capacity }: TestPilot): 
   }
   if (ended === null) return null;
   const { detail, output } = ended;
-  const cause = causeIn(PILOT_CAUSES, queue, output) ?? causeIn(PILOT_CAUSES, queue, detail);
+  const telling = tellingLines(output).join("\n");
+  const cause = causeIn(PILOT_CAUSES, queue, telling) ?? causeIn(PILOT_CAUSES, queue, detail);
   const batch = causeIn(BATCH_CAUSES, queue, detail);
   const known: FoundCause | null = cause ?? (batch?.waits === false ? batch : null);
-  const words = output.trimEnd().split("\n").at(-1) || detail;
+  const words = lastWords(output) || detail;
   return { ...(known ?? foundCause(ENDED, queue)), words };
 }
 
@@ -67,7 +69,7 @@ function waitingCause(queue: QueueConfig, { report }: Pick<TestPilot, "report">)
   const { state, detail: words, output } = report;
   const cause =
     state === "running"
-      ? causeIn(PILOT_CAUSES, queue, output)
+      ? causeIn(PILOT_CAUSES, queue, tellingLines(output).join("\n"))
       : causeIn(BATCH_CAUSES, queue, words);
   return cause === null ? null : { ...cause, words };
 }
