@@ -1,6 +1,7 @@
 /** All commands of `hyperpilot`, in the order of the help. */
 import type { Command, CommandGroup } from "./command.ts";
 import { ADMIN_COMMANDS } from "./commands/admin/table.ts";
+import { SECRET_COMMANDS } from "./commands/secret/table.ts";
 import { SERVER_COMMANDS } from "./commands/server/table.ts";
 import { SITE_COMMANDS } from "./commands/site/table.ts";
 import { TASK_COMMANDS } from "./commands/task/table.ts";
@@ -35,6 +36,7 @@ export const COMMANDS: readonly Command[] = [
   SUBMIT,
   HYPERPILOT_PHPO,
   ...TASK_COMMANDS,
+  ...SECRET_COMMANDS,
   ...SITE_COMMANDS,
   ...ADMIN_COMMANDS,
   HELP,
@@ -43,10 +45,12 @@ export const COMMANDS: readonly Command[] = [
 /** Parents before children. */
 export const GROUPS: readonly CommandGroup[] = [
   { path: "task", summary: "searches: list, watch, control" },
+  { path: "secret", summary: "credentials for image registries: set, list, forget" },
   { path: "site", summary: "queues, pilots and nodes, for people who run a site" },
   { path: "site pilot", summary: "show, read, drain, kill one pilot" },
   { path: "site node", summary: "take a node out of work, or back" },
   { path: "site queue", summary: "add, change, test, remove queues" },
   { path: "admin", summary: "health and tokens, for administrators" },
   { path: "admin tokens", summary: "list, issue, revoke tokens" },
+  { path: "admin steering", summary: "images with libraries that propose points" },
 ];

@@ -8,10 +8,14 @@ import { parseWords } from "./program.ts";
 import { runClient } from "./run.ts";
 
 endQuietlyOnClosedPipe();
+const maintenance = () => import("../server/maintenance.ts");
 const world = processWorld({
   server: async (options) => (await import("../server/main.ts")).runServer(options),
   harvester: async (options) => (await import("../harvester/main.ts")).runHarvester(options),
   pilot: async (options) => (await import("../pilot/main.ts")).runPilot(options),
+  fsck: async (options) => (await maintenance()).checkData(options),
+  backup: async (options) => (await maintenance()).writeBackupFile(options),
+  restore: async (options) => (await maintenance()).restoreBackupFile(options),
 });
 process.exitCode = await runClient(world, (words) => {
   if (words[0] !== "phpo") return parseWords(hyperpilotProgram(), words);

@@ -16,7 +16,14 @@ function notHere(): Promise<never> {
 }
 
 endQuietlyOnClosedPipe();
-const world = processWorld({ server: notHere, harvester: notHere, pilot: notHere });
+const world = processWorld({
+  server: notHere,
+  harvester: notHere,
+  pilot: notHere,
+  fsck: notHere,
+  backup: notHere,
+  restore: notHere,
+});
 process.exitCode = await runClient(world, (words) => {
   if (!words.includes("--version")) return parsePhpo(words);
   const look = lookForPhpo(world.environment, world.selfArgv.at(-1) ?? "");

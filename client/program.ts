@@ -34,10 +34,12 @@ const COMMON_OPTIONS: readonly OptionSpec[] = [
   { flags: "--noColor", description: "no colours (or NO_COLOR)" },
 ];
 
-/** All options of a command, those that every command has included. */
+/** All options of a command, those that every command has included, unless it describes them itself. */
 export function optionsOf(command: Command): readonly OptionSpec[] {
   const own = command.options ?? [];
-  return [...own, ...(command.isRemote ? REMOTE_OPTIONS : []), ...COMMON_OPTIONS];
+  const flags = new Set(own.map((one) => one.flags));
+  const common = [...(command.isRemote ? REMOTE_OPTIONS : []), ...COMMON_OPTIONS];
+  return [...own, ...common.filter((one) => !flags.has(one.flags))];
 }
 
 /** Parses the words after the program's name. Errors: E_USAGE. */
@@ -112,27 +114,32 @@ function buildParser(spec: ProgramSpec, write: Write, found: Found): Parser {
     });
     if (command.path !== "") {
       groups.get(parent)?.addCommand(parser, { isDefault: command.isDefault === true });
+      groups.set(command.path, parser);
     }
   }
   return root;
 }
 
 function configured(parser: Parser, write: Write): Parser {
-  return parser
-    .exitOverride()
-    .helpCommand(false)
-    .helpOption("-h, --help", "print this help")
-    .showSuggestionAfterError(false)
-    .configureOutput({
-      writeOut: write,
-      writeErr: () => undefined,
-      getOutHelpWidth: () => HELP_COLUMNS,
-    })
-    .configureHelp({
-      helpWidth: HELP_COLUMNS,
-      showGlobalOptions: false,
-      optionDescription: describedOption,
-    });
+  return (
+    parser
+      .exitOverride()
+      // A command may have others below it, such as `server backup`: options after the last word belong to that one.
+      .enablePositionalOptions()
+      .helpCommand(false)
+      .helpOption("-h, --help", "print this help")
+      .showSuggestionAfterError(false)
+      .configureOutput({
+        writeOut: write,
+        writeErr: () => undefined,
+        getOutHelpWidth: () => HELP_COLUMNS,
+      })
+      .configureHelp({
+        helpWidth: HELP_COLUMNS,
+        showGlobalOptions: false,
+        optionDescription: describedOption,
+      })
+  );
 }
 
 function toOption(spec: OptionSpec): Option {

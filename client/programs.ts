@@ -26,8 +26,71 @@ export interface PilotOptions {
   readonly bootFile: string;
 }
 
-/** Each runs until the program has ended and resolves with its exit code. */
-export interface Programs {
+export interface FsckReport {
+  readonly data: string;
+  readonly ok: boolean;
+  readonly events: number;
+  readonly tasks: number;
+  readonly points: number;
+  readonly checks: readonly {
+    readonly name: string;
+    readonly ok: boolean;
+    readonly detail: string;
+    /** Empty when it is good. */
+    readonly remedy: string;
+  }[];
+}
+
+export interface BackupProgress {
+  readonly events: number;
+  readonly eventsAbout: number;
+  readonly files: number;
+  readonly filesAbout: number;
+  readonly bytes: number;
+}
+
+export interface BackupReport {
+  readonly file: string;
+  readonly sizeBytes: number;
+  readonly events: number;
+  readonly files: number;
+  /** Blobs that were deleted while the backup was made. */
+  readonly gone: number;
+}
+
+export interface RestoreReport {
+  readonly data: string;
+  readonly events: number;
+  readonly files: number;
+  readonly tasks: number;
+  readonly leasesEnded: number;
+  readonly incarnation: number;
+  readonly nextTaskId: number;
+  readonly backupAtMs: number;
+}
+
+/** Work on the data directory of a server, by the server's own code. */
+export interface Maintenance {
+  fsck(options: {
+    readonly data: string;
+    readonly onProgress: (text: string) => void;
+  }): Promise<FsckReport>;
+  /** `stream`: what a running server answers; null: the server is stopped. */
+  backup(options: {
+    readonly data: string;
+    readonly to: string;
+    readonly stream: AsyncIterable<Uint8Array> | null;
+    readonly onProgress: (progress: BackupProgress) => void;
+  }): Promise<BackupReport>;
+  restore(options: {
+    readonly from: string;
+    readonly data: string;
+    readonly onProgress: (progress: BackupProgress) => void;
+  }): Promise<RestoreReport>;
+}
+
+/** Programs run until they have ended and resolve with their exit code. */
+export interface Programs extends Maintenance {
   server(options: ServerOptions): Promise<number>;
   harvester(options: HarvesterOptions): Promise<number>;
   pilot(options: PilotOptions): Promise<number>;

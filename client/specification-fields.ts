@@ -1,5 +1,5 @@
 /** A task's specification as a person reads it: fields with what differs from the defaults. */
-import { formatBytes, type GpuNeed, type SlotNeeds } from "../protocol/resources.ts";
+import { describeNeeds } from "../protocol/resources.ts";
 import type { TaskSpecification } from "../protocol/task.ts";
 import { formatDuration, neutralise } from "./format.ts";
 
@@ -55,19 +55,7 @@ function evaluationText({ evaluation }: TaskSpecification): string {
 }
 
 function needsText({ needs }: TaskSpecification): string {
-  const forms = [needs, ...needs.alternatives].map(slotText).join("; or ");
-  return needs.internet ? `${forms}; and the internet` : forms;
-}
-
-function slotText({ cpus, memoryBytes, gpus }: SlotNeeds): string {
-  const slot = `${cpus} CPUs, ${formatBytes(memoryBytes)} of memory`;
-  return gpus === null ? slot : `${slot}, ${gpuText(gpus)}`;
-}
-
-function gpuText({ count, model, memoryBytes }: GpuNeed): string {
-  const name = model === null ? "" : ` ${neutralise(model)}`;
-  const memory = memoryBytes === null ? "" : ` of ${formatBytes(memoryBytes)}`;
-  return `${count} GPU${count === 1 ? "" : "s"}${name}${memory}`;
+  return neutralise(describeNeeds(needs, true)) + (needs.internet ? "; and the internet" : "");
 }
 
 function checkpointText({ checkpoint }: TaskSpecification): string {

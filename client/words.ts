@@ -1,6 +1,6 @@
 /** States and sentences that several commands show. */
 import { POINT_STATES, type PointState, type TaskState } from "../protocol/states.ts";
-import type { BestPoint, TaskSummary } from "../protocol/rest.ts";
+import type { BestPoint, SegmentView, TaskSummary } from "../protocol/rest.ts";
 import { formatLoss, neutralise } from "./format.ts";
 import type { Tone } from "./style.ts";
 
@@ -38,10 +38,16 @@ export function endedPoints(points: TaskSummary["points"]): number {
   );
 }
 
-export function bestText(best: BestPoint | null): string {
+export function bestText(best: Pick<BestPoint, "loss" | "pointId"> | null): string {
   return best === null
     ? "no loss yet"
     : `best loss ${formatLoss(best.loss)} at point ${best.pointId}`;
+}
+
+/** "12 of 20 points, best loss 0.03 at point 17". */
+export function segmentText(segment: SegmentView, maxPoints: number): string {
+  const ended = segment.askingEnded === null ? "" : `, ${neutralise(segment.askingEnded)}`;
+  return `${endedPoints(segment.points)} of ${maxPoints} points, ${bestText(segment.best)}${ended}`;
 }
 
 /** "lr 0.01, units 64": the members of a point's JSON text; the text itself when it is no object. */
@@ -53,6 +59,8 @@ export function parametersText(text: string): string {
     // Shown as it is: the pilot's copy counts, not this one.
     return neutralise(text);
   }
+  // Points of a segmented task are [model_id, {...}].
+  if (Array.isArray(value) && value.length === 2) [, value] = value as unknown[];
   if (typeof value !== "object" || value === null || Array.isArray(value)) return neutralise(text);
   return Object.entries(value)
     .map(([name, one]) => `${neutralise(name)} ${parameterText(one)}`)

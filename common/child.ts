@@ -23,6 +23,8 @@ export interface ProgramOptions {
   readonly cwd?: string;
   /** Text for its standard input; by default there is none. */
   readonly input?: string;
+  /** Ends the program: its result is then that of a signal. */
+  readonly signal?: AbortSignal;
 }
 
 /** Runs a program to its end, without a shell. Never rejects: the result says what happened. */
@@ -37,6 +39,7 @@ export async function runProgram(
     timeout: options.timeoutMs,
     forceKillAfterDelay: 1_000,
     maxBuffer: options.outputBytesMax ?? 1_048_576,
+    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.environment === undefined ? {} : { env: options.environment, extendEnv: false }),
   });

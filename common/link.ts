@@ -24,6 +24,8 @@ export interface LinkOptions<Incoming> {
   readonly onClosed: (code: number, reason: string) => void;
   /** The upgrade was answered by HTTP instead; return false to give up. */
   readonly onRefused: (httpStatus: number) => boolean;
+  /** Opens the socket; by default a WebSocket of this machine. */
+  readonly openSocket?: (url: string, options: ClientOptions) => WebSocket;
 }
 
 export interface Link<Outgoing> {
@@ -63,10 +65,8 @@ class ReconnectingLink<Incoming, Outgoing> implements Link<Outgoing> {
     this.#retry = null;
     if (this.#closed) return;
     const options = this.#options;
-    const socket = new WebSocket(
-      options.url,
-      clientOptions(options.token(), options.caFingerprint),
-    );
+    const { openSocket = openWebSocket } = options;
+    const socket = openSocket(options.url, clientOptions(options.token(), options.caFingerprint));
     this.#socket = socket;
     socket.on("open", () => {
       this.#backoff.reset();
@@ -148,6 +148,10 @@ class ReconnectingLink<Incoming, Outgoing> implements Link<Outgoing> {
     if (socket.bufferedAmount > WIRE.sendBufferBytesMax)
       this.#gone(socket, 1013, "the server reads too slowly");
   }
+}
+
+function openWebSocket(url: string, options: ClientOptions): WebSocket {
+  return new WebSocket(url, options);
 }
 
 function closeSocket(socket: WebSocket | null, clock: Clock): Promise<void> {

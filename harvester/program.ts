@@ -33,8 +33,8 @@ export interface HarvesterDeps {
   readonly server: string;
 }
 
-/** Ends told last, told again to a server that may have missed them; it takes the end of an unknown submission as nothing new. */
-const ENDS_REPEATED = HARVESTER.submissionsPerReportMax;
+/** An end that the server has not noted is told again after this long, and at once over a new connection. */
+const END_REPEATED_MS = 30_000;
 
 export type Send = (messages: readonly FromHarvester[]) => boolean;
 
@@ -62,7 +62,8 @@ class RunningHarvester implements Harvester {
   readonly #outputs: Outputs;
   readonly #submitter: Submitter;
   readonly #queues = new Map<string, QueueState>();
-  readonly #ends: Extract<FromHarvester, { type: "ended" }>[] = [];
+  /** Submission ids whose end was told, to when it was told last (monotonic), null for before this connection. */
+  readonly #told = new Map<string, number | null>();
   #send: Send = () => false;
   /** Submissions that were taken back. */
   readonly #removed = new Set<string>();
@@ -91,7 +92,7 @@ class RunningHarvester implements Harvester {
       queue.lastReport = "";
     }
     this.#tellHolds();
-    if (this.#ends.length > 0) this.#send(this.#ends);
+    for (const submissionId of this.#told.keys()) this.#told.set(submissionId, null);
   }
 
   /** All submissions that this harvester has or can still make. */
@@ -156,6 +157,9 @@ class RunningHarvester implements Harvester {
       case "fetchOutput":
         void this.#sendOutput(message);
         return;
+      case "endNoted":
+        this.#told.delete(message.submissionId);
+        return this.#deps.submissions.end(message.submissionId);
       default:
         return assertNever(message);
     }
@@ -271,26 +275,7 @@ class RunningHarvester implements Harvester {
       this.#removed.add(submissionId);
       await this.#deps.driver.remove(submissionId);
     },
-    ended: async ({ queue: name, submissionId, connected, taken, ...step }) => {
-      const { log, clock, submissions } = this.#deps;
-      const detail = step.detail.slice(0, DETAIL_LENGTH_MAX);
-      const output = connected || !taken ? "" : await this.#outputs.of(submissionId);
-      const base = { type: "ended", queue: name, submissionId, detail } as const;
-      const message = { ...base, connected, taken, output };
-      // Kept until it can be told: otherwise the server would hold the pilot's leases until they run out.
-      if (!this.#send([message])) return;
-      log.info("submissionEnded", { submissionId, detail });
-      this.#ends.push(message);
-      this.#ends.splice(0, Math.max(0, this.#ends.length - ENDS_REPEATED));
-      const queue = this.#queues.get(name);
-      this.#submitter.forget(submissionId);
-      // What was taken back says nothing about pilots that may start.
-      const wasRemoved = this.#removed.delete(submissionId);
-      if (queue !== undefined && taken && !wasRemoved) {
-        noteEnded(queue.health, connected, detail, clock.monotonicMs());
-      }
-      submissions.end(submissionId);
-    },
+    ended: (step) => this.#tellEnd(step),
     report: async (step) => {
       const queue = this.#queues.get(step.queue);
       if (queue === undefined) return;
@@ -318,6 +303,28 @@ class RunningHarvester implements Harvester {
     queue.secrets.set(submissionId, secret);
     await this.#submitter.submit(queue, submissionId);
     this.#schedule(0);
+  }
+
+  /** Kept until the server has noted it: otherwise it would hold the pilot's leases until they run out. */
+  async #tellEnd(step: Extract<Step, { type: "ended" }>): Promise<void> {
+    const { log, clock } = this.#deps;
+    const { queue: name, submissionId, connected, taken } = step;
+    const nowMs = clock.monotonicMs();
+    const toldMs = this.#told.get(submissionId);
+    if (typeof toldMs === "number" && nowMs - toldMs < END_REPEATED_MS) return;
+    const detail = step.detail.slice(0, DETAIL_LENGTH_MAX);
+    const output = connected || !taken ? "" : await this.#outputs.of(submissionId);
+    const end = { type: "ended", queue: name, submissionId, detail } as const;
+    if (!this.#send([{ ...end, connected, taken, output }])) return;
+    this.#told.set(submissionId, nowMs);
+    if (toldMs !== undefined) return;
+    log.info("submissionEnded", { submissionId, detail });
+    this.#submitter.forget(submissionId);
+    const queue = this.#queues.get(name);
+    // What was taken back says nothing about pilots that may start.
+    const wasRemoved = this.#removed.delete(submissionId);
+    if (queue !== undefined && taken && !wasRemoved)
+      noteEnded(queue.health, connected, detail, nowMs);
   }
 
   async #perform(step: Step): Promise<void> {

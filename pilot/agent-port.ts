@@ -1,6 +1,8 @@
 /** What goes into the agent and what comes out: closed unions. */
 import type {
+  BlobRef,
   FromPilot,
+  FromPilotOf,
   GrantedItem,
   HeldLease,
   Outcome,
@@ -24,6 +26,12 @@ export interface AgentOptions {
 /** Why the pilot leaves; the program turns it into an exit code. */
 export type ExitReason = "idle" | "drained" | "stopped" | "refused";
 
+/** What a result tells of files besides the outcome. */
+export type LeftByEvaluation = Pick<
+  FromPilotOf<"result">,
+  "metadata" | "metrics" | "restored" | "warnings"
+>;
+
 export type AgentInput =
   | { readonly type: "connected" }
   | { readonly type: "disconnected" }
@@ -34,7 +42,12 @@ export type AgentInput =
       readonly outcome: Outcome | null;
       readonly durationSeconds: number;
       readonly log: string;
+      readonly left: LeftByEvaluation;
     }
+  /** A newer checkpoint of a running evaluation is on the server, as bytes. */
+  | { readonly type: "checkpointSaved"; readonly lease: HeldLease; readonly checkpoint: BlobRef }
+  /** What the user should know of a running evaluation from now on; null: nothing any more. */
+  | { readonly type: "warned"; readonly lease: HeldLease; readonly text: string | null }
   /** `answer` null: it was stopped, or the node is to blame for nothing that a try should pay for. */
   | {
       readonly type: "runEnded";
@@ -53,8 +66,8 @@ export type AgentInput =
 export type AgentAction =
   | { readonly type: "send"; readonly messages: readonly FromPilot[] }
   | { readonly type: "start"; readonly item: GrantedItem; readonly spec: TaskSpecification }
-  /** End the payload at once; what becomes of its end is known here. */
-  | { readonly type: "stopPayload"; readonly slot: number }
+  /** End the payload; what becomes of its end is known here. `saves`: not before it had a chance to save its state. */
+  | { readonly type: "stopPayload"; readonly slot: number; readonly saves: boolean }
   | { readonly type: "exit"; readonly reason: ExitReason; readonly detail: string };
 
 export interface Agent {

@@ -4,31 +4,21 @@
  */
 import { assertNever } from "../protocol/assert-never.ts";
 import type { Epoch, Item } from "../protocol/ids.ts";
-import { PILOT, WIRE } from "../protocol/limits.ts";
+import { PILOT } from "../protocol/limits.ts";
 import type {
+  BlobRef,
   FromPilot,
   FromPilotOf,
   HeldLease,
-  Outcome,
   ToPilot,
   ToPilotOf,
 } from "../protocol/pilot-messages.ts";
-import type { TaskSpecification } from "../protocol/task.ts";
-import { OUR_RANGE } from "../protocol/version.ts";
+import { beatOf, helloOf } from "./agent-messages.ts";
 import type { Agent, AgentAction, AgentInput, AgentOptions, ExitReason } from "./agent-port.ts";
+import { type Slot, type Stopping, SlotTable, cutShort } from "./agent-slot.ts";
+import { BeatTimer, IdleTimer } from "./agent-times.ts";
+import { KnownTasks } from "./known-tasks.ts";
 import { type Answerable, Outbox, isSameLease } from "./outbox.ts";
-
-interface Slot {
-  readonly index: number;
-  requestNo: number;
-  running: HeldLease | null;
-  /** Set when the payload was stopped: what its end means. */
-  stopping: Stopping | null;
-  /** The slot could use nothing of a grant: it asks again with the next beat, not in a circle. */
-  asksWithBeat: boolean;
-}
-
-type Stopping = "discard" | "eviction" | "drain" | "timeout";
 
 export function createAgent(options: AgentOptions, nowMs: number): Agent {
   return new PilotAgent(options, nowMs);
@@ -36,40 +26,30 @@ export function createAgent(options: AgentOptions, nowMs: number): Agent {
 
 class PilotAgent implements Agent {
   readonly #options: AgentOptions;
-  readonly #slots: Slot[];
-  readonly #specs = new Map<number, TaskSpecification>();
+  readonly #slots: SlotTable;
+  readonly #tasks = new KnownTasks();
   readonly #outbox: Outbox;
+  readonly #beats: BeatTimer;
+  readonly #idle: IdleTimer;
   readonly #startedMs: number;
   #actions: AgentAction[] = [];
   #welcomed = false;
   #connected = false;
   #grantSeen = 0;
-  #beatMs: number = WIRE.beatIntervalMs;
-  #nextBeatMs: number;
-  #idleSinceMs: number;
-  #idleSeconds: number;
   #leaving: { reason: ExitReason; detail: string } | null = null;
   #exited = false;
 
   constructor(options: AgentOptions, nowMs: number) {
     this.#options = options;
     this.#outbox = new Outbox(options.outboxItemsMax ?? PILOT.outboxItemsMax);
-    this.#idleSeconds = options.idleSeconds;
     this.#startedMs = nowMs;
-    this.#idleSinceMs = nowMs;
-    this.#nextBeatMs = nowMs + this.#beatMs;
-    this.#slots = options.slots.map((_, index) => ({
-      index,
-      requestNo: 0,
-      running: null,
-      stopping: null,
-      asksWithBeat: false,
-    }));
+    this.#idle = new IdleTimer(options.idleSeconds, nowMs);
+    this.#beats = new BeatTimer(options.random, nowMs);
+    this.#slots = new SlotTable(options.slots.length);
   }
 
   held(): readonly HeldLease[] {
-    const running = this.#slots.flatMap((slot) => (slot.running === null ? [] : [slot.running]));
-    return [...running, ...this.#outbox.held()];
+    return [...this.#slots.running().map(({ lease }) => lease), ...this.#outbox.held()];
   }
 
   handle(input: AgentInput, nowMs: number): AgentAction[] {
@@ -92,6 +72,10 @@ class PilotAgent implements Agent {
         return this.#onPayloadEnded(input, nowMs);
       case "runEnded":
         return this.#onRunEnded(input, nowMs);
+      case "checkpointSaved":
+        return this.#onCheckpointSaved(input.lease, input.checkpoint);
+      case "warned":
+        return this.#onWarned(input.lease, input.text);
       case "stopRequested":
         return this.#leave("stopped", input.reason, input.walltimeOver ? "timeout" : "eviction");
       case "tick":
@@ -106,24 +90,9 @@ class PilotAgent implements Agent {
   }
 
   #onConnected(nowMs: number): void {
-    const { instance, capacity, slots } = this.#options;
     this.#connected = true;
     this.#grantSeen = 0;
-    const leases = [...this.held()];
-    const { walltimeLeftSeconds } = capacity;
-    const passedSeconds = (nowMs - this.#startedMs) / 1_000;
-    this.#send({
-      type: "hello",
-      protocol: OUR_RANGE,
-      instance,
-      capacity: {
-        ...capacity,
-        walltimeLeftSeconds:
-          walltimeLeftSeconds === null ? null : Math.max(0, walltimeLeftSeconds - passedSeconds),
-      },
-      slots: [...slots],
-      leases,
-    });
+    this.#send(helloOf(this.#options, this.held(), (nowMs - this.#startedMs) / 1_000));
   }
 
   #onMessage(message: ToPilot, nowMs: number): void {
@@ -151,14 +120,13 @@ class PilotAgent implements Agent {
   /** The session stands: results that were not answered go again, free slots ask for work. */
   #onWelcome(welcome: ToPilotOf<"welcome">, nowMs: number): void {
     this.#welcomed = true;
-    this.#idleSeconds = welcome.idleSeconds;
-    this.#beatMs = welcome.beatSeconds * 1_000;
-    this.#scheduleBeat(nowMs);
-    this.#idleSinceMs = nowMs;
+    this.#idle.limitSeconds = welcome.idleSeconds;
+    this.#beats.setInterval(welcome.beatSeconds * 1_000, nowMs);
+    this.#idle.restart(nowMs);
     const asking = new Set<Slot>();
     for (const { slot: index, result } of this.#outbox.items) {
-      const slot = this.#slots[index];
-      if (result.type === "runAnswer" || slot === undefined) {
+      const slot = this.#slots.all[index];
+      if (result.type !== "result" || slot === undefined) {
         this.#send(result);
         continue;
       }
@@ -167,7 +135,7 @@ class PilotAgent implements Agent {
       asking.add(slot);
       this.#send({ ...result, next });
     }
-    for (const slot of this.#slots)
+    for (const slot of this.#slots.all)
       if (slot.running === null && !asking.has(slot)) this.#request(slot);
     this.#maybeExit();
   }
@@ -189,38 +157,22 @@ class PilotAgent implements Agent {
   /** A grant that repeats one, or comes for a slot that is busy, starts nothing twice. */
   #onGrant(grant: ToPilotOf<"grant">): void {
     this.#grantSeen = Math.max(this.#grantSeen, grant.grantNo);
-    for (const { taskId, spec } of grant.specs) this.#learn(taskId, spec);
+    for (const { taskId, spec } of grant.specs) this.#tasks.learn(taskId, spec);
     for (const granted of grant.items) {
       if (this.held().some((lease) => isSameLease(lease, granted.item, granted.epoch))) continue;
-      const slot = this.#slots[granted.slot];
-      const spec = this.#specs.get(granted.item.taskId);
+      const slot = this.#slots.all[granted.slot];
+      const spec = this.#tasks.specOf(granted.item.taskId);
       const { item, epoch } = granted;
-      if (
-        slot === undefined ||
-        slot.running !== null ||
-        spec === undefined ||
-        this.#leaving !== null
-      ) {
-        const reason =
-          spec === undefined
-            ? "the task's specification did not come with it"
-            : "the slot is not free";
-        this.#send({ type: "release", item, epoch, reason: this.#leaving?.detail ?? reason });
-        if (slot?.running === null) slot.asksWithBeat = true;
+      if (slot?.running === null && spec !== undefined && this.#leaving === null) {
+        this.#slots.begin(slot, { item, epoch, slot: slot.index });
+        this.#actions.push({ type: "start", item: granted, spec });
         continue;
       }
-      slot.running = { item, epoch, slot: slot.index };
-      slot.stopping = null;
-      this.#actions.push({ type: "start", item: granted, spec });
+      const busy = "the slot is not free";
+      const reason = spec === undefined ? "the task's specification did not come with it" : busy;
+      this.#send({ type: "release", item, epoch, reason: this.#leaving?.detail ?? reason });
+      if (slot?.running === null) slot.asksWithBeat = true;
     }
-  }
-
-  /** Keeps a specification, without the search space, which only steering reads. */
-  #learn(taskId: number, spec: TaskSpecification): void {
-    this.#specs.delete(taskId);
-    this.#specs.set(taskId, { ...spec, searchSpace: "" });
-    const [oldest] = this.#specs.keys();
-    if (this.#specs.size > PILOT.specsMax && oldest !== undefined) this.#specs.delete(oldest);
   }
 
   #onAnswer(answer: ToPilotOf<"accepted"> | ToPilotOf<"stale">): void {
@@ -230,35 +182,58 @@ class PilotAgent implements Agent {
 
   #onStop(item: Item, epoch: Epoch): void {
     this.#outbox.drop(item, epoch, null);
-    const slot = this.#slots.find(
-      (one) => one.running !== null && isSameLease(one.running, item, epoch),
-    );
-    if (slot === undefined) return this.#maybeExit();
-    slot.stopping = "discard";
-    this.#actions.push({ type: "stopPayload", slot: slot.index });
+    const running = this.#slots.under({ item, epoch });
+    if (running === null) return this.#maybeExit();
+    running.stopping = "discard";
+    this.#actions.push({ type: "stopPayload", slot: running.lease.slot, saves: false });
+  }
+
+  #onCheckpointSaved(lease: HeldLease, checkpoint: BlobRef): void {
+    const running = this.#slots.under(lease);
+    if (running === null || running.stopping === "discard") return;
+    const { item, epoch, slot } = lease;
+    running.hasSaved = true;
+    running.lastSeq += 1;
+    const seq = running.lastSeq;
+    this.#deliver(slot, { type: "checkpoint", item, epoch, seq, ...checkpoint });
+  }
+
+  /** Told at once, not with the next beat: somebody may be looking. */
+  #onWarned(lease: HeldLease, text: string | null): void {
+    const running = this.#slots.under(lease);
+    if (running === null || running.warning === text) return;
+    running.warning = text;
+    if (this.#welcomed) this.#beat();
   }
 
   #onPayloadEnded(ended: Extract<AgentInput, { type: "payloadEnded" }>, nowMs: number): void {
-    const freed = this.#free(ended.lease, nowMs);
+    const freed = this.#slots.free(ended.lease);
     if (freed === null) return;
-    const { slot, stopping } = freed;
+    this.#idle.restart(nowMs);
+    const { slot, was } = freed;
     const { item, epoch } = ended.lease;
-    const { durationSeconds, log } = ended;
-    const outcome = ended.outcome ?? this.#outcomeOf(stopping, durationSeconds);
-    if (outcome === null || stopping === "discard") this.#request(slot);
-    else this.#report({ item, epoch, outcome, durationSeconds, log }, slot);
+    const { durationSeconds, log, left } = ended;
+    const message = this.#leaving?.detail ?? "";
+    const outcome = ended.outcome ?? cutShort(was, durationSeconds, message);
+    if (outcome === null || was.stopping === "discard") this.#request(slot);
+    else {
+      const seq = was.lastSeq + 1;
+      this.#report({ item, epoch, seq, outcome, durationSeconds, log, ...left }, slot);
+    }
     this.#maybeExit();
   }
 
   /** A run that was stopped by the server is over; one that was cut short here is given back, which uses none of its tries. */
   #onRunEnded(ended: Extract<AgentInput, { type: "runEnded" }>, nowMs: number): void {
-    const freed = this.#free(ended.lease, nowMs);
+    const freed = this.#slots.free(ended.lease);
     if (freed === null) return;
-    const { slot, stopping } = freed;
+    this.#idle.restart(nowMs);
+    const { slot, was } = freed;
+    const { stopping } = was;
     const { item, epoch } = ended.lease;
     if (ended.answer !== null && stopping !== "discard") {
       const { points, message } = ended.answer;
-      this.#deliver(slot, {
+      this.#deliver(slot.index, {
         type: "runAnswer",
         item,
         epoch,
@@ -275,90 +250,47 @@ class PilotAgent implements Agent {
     this.#maybeExit();
   }
 
-  /** The slot whose payload has ended, free now; null when it did not run this lease. */
-  #free(lease: HeldLease, nowMs: number): { slot: Slot; stopping: Stopping | null } | null {
-    const slot = this.#slots[lease.slot];
-    if (slot?.running == null || !isSameLease(slot.running, lease.item, lease.epoch)) return null;
-    const { stopping } = slot;
-    slot.running = null;
-    slot.stopping = null;
-    this.#idleSinceMs = nowMs;
-    return { slot, stopping };
-  }
-
   /** Keeps an answer until the server has answered it, and sends it as soon as there is a session. */
-  #deliver(slot: Slot, result: Answerable): void {
-    this.#outbox.push(slot.index, result);
+  #deliver(slot: number, result: Answerable): void {
+    this.#outbox.push(slot, result);
     if (this.#welcomed) this.#send(result);
   }
 
-  #outcomeOf(stopping: Stopping | null, durationSeconds: number): Outcome | null {
-    const message = this.#leaving?.detail ?? "";
-    switch (stopping) {
-      case null:
-      case "discard":
-        return null;
-      case "timeout":
-        return { type: "timeout", afterSeconds: durationSeconds, message };
-      case "eviction":
-      case "drain":
-        return { type: "interrupted", reason: stopping, message };
-      default:
-        return assertNever(stopping);
-    }
-  }
-
-  #report(
-    ended: Pick<FromPilotOf<"result">, "item" | "epoch" | "outcome" | "durationSeconds" | "log">,
-    slot: Slot,
-  ): void {
-    const result: FromPilotOf<"result"> = {
-      type: "result",
-      ...ended,
-      seq: 1,
-      next: this.#welcomed ? this.#nextRequest(slot) : null,
-    };
-    this.#deliver(slot, result);
+  #report(ended: Omit<FromPilotOf<"result">, "type" | "next">, slot: Slot): void {
+    const next = this.#welcomed ? this.#nextRequest(slot) : null;
+    this.#deliver(slot.index, { type: "result", ...ended, next });
   }
 
   #onTick(nowMs: number): void {
-    if (this.#welcomed && nowMs >= this.#nextBeatMs) {
-      this.#scheduleBeat(nowMs);
-      this.#send({ type: "beat", grantSeen: this.#grantSeen, leases: [...this.held()] });
-      for (const slot of this.#slots)
+    if (this.#welcomed && this.#beats.takeDue(nowMs)) {
+      this.#beat();
+      for (const slot of this.#slots.all)
         if (slot.asksWithBeat && slot.running === null) this.#request(slot);
     }
-    const busy = this.#slots.some((slot) => slot.running !== null) || !this.#outbox.isEmpty;
-    if (busy) this.#idleSinceMs = nowMs;
-    // A restart of the server should not cost the pilots.
-    const limitSeconds = this.#welcomed
-      ? this.#idleSeconds
-      : Math.max(this.#idleSeconds, PILOT.idleSecondsDefault);
-    if (nowMs - this.#idleSinceMs < limitSeconds * 1_000) return;
-    this.#leave("idle", `no work for ${limitSeconds} s`, null);
+    if (this.#slots.isBusy || !this.#outbox.isEmpty) this.#idle.restart(nowMs);
+    const idleSeconds = this.#idle.over(this.#welcomed, nowMs);
+    if (idleSeconds !== null) this.#leave("idle", `no work for ${idleSeconds} s`, null);
   }
 
-  #scheduleBeat(nowMs: number): void {
-    const spread = 1 + WIRE.beatJitter * (2 * this.#options.random() - 1);
-    this.#nextBeatMs = nowMs + this.#beatMs * spread;
+  #beat(): void {
+    this.#send(beatOf(this.#grantSeen, this.held(), this.#slots.running()));
   }
 
   /** No further items; the pilot goes when nothing runs and every result is answered. */
   #leave(reason: ExitReason, detail: string, stopAs: Stopping | null): void {
     this.#leaving ??= { reason, detail };
     if (stopAs !== null) {
-      for (const slot of this.#slots) {
-        if (slot.running === null || slot.stopping !== null) continue;
-        slot.stopping = stopAs;
-        this.#actions.push({ type: "stopPayload", slot: slot.index });
+      for (const running of this.#slots.running()) {
+        if (running.stopping !== null) continue;
+        running.stopping = stopAs;
+        this.#actions.push({ type: "stopPayload", slot: running.lease.slot, saves: true });
       }
     }
     this.#maybeExit();
   }
 
   #maybeExit(): void {
-    if (this.#leaving === null || this.#slots.some((slot) => slot.running !== null)) return;
-    if (!this.#outbox.isEmpty) return;
+    if (this.#leaving === null || this.#slots.isBusy || !this.#outbox.isEmpty) return;
     this.#exit(this.#leaving.reason, this.#leaving.detail);
   }
 

@@ -1,6 +1,8 @@
 /** The shell script that starts one command. */
 import { HyperpilotError } from "../protocol/errors.ts";
 
+import type { Container } from "./runtime/runtime.ts";
+
 /** One command; nothing of it is read by a shell as anything but a quoted word. */
 export interface SpawnCommand {
   readonly argv: readonly string[];
@@ -11,6 +13,8 @@ export interface SpawnCommand {
   readonly outputFile: string;
   /** Descriptor 3 of the command, when it asks for one. */
   readonly statusFile: string | null;
+  /** The container that the command starts, when its processes are not the command's own. */
+  readonly container?: Container;
 }
 
 /** The script of one command; it replaces the subshell that reads it. */

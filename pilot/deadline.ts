@@ -1,6 +1,6 @@
 /** The end of the walltime: when a pilot must stop its payloads to be gone in time. */
 import type { Clock, Timer } from "../common/clock.ts";
-import { TASK } from "../protocol/limits.ts";
+import { PILOT } from "../protocol/limits.ts";
 
 /** Calls `onNear` before the batch system would end the pilot; never when the walltime is unknown. */
 export function watchWalltime(
@@ -9,7 +9,7 @@ export function watchWalltime(
   onNear: (reason: string) => void,
 ): Timer {
   if (walltimeLeftSeconds === null) return { cancel: () => undefined };
-  const leftMs = Math.max(0, walltimeLeftSeconds - TASK.walltimeReserveSeconds / 2) * 1_000;
+  const leftMs = Math.max(0, walltimeLeftSeconds - PILOT.walltimeGraceMs / 1_000) * 1_000;
   return after(clock, leftMs, () => onNear("the walltime is nearly over"));
 }
 

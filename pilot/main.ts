@@ -8,34 +8,32 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
-import { createBackoff } from "../common/backoff.ts";
 import { runProgram } from "../common/child.ts";
 import { type Clock, systemClock } from "../common/clock.ts";
-import { type Link, openLink } from "../common/link.ts";
 import { type Logger, jsonLineLogger } from "../common/log.ts";
 import { type Shutdown, createShutdown } from "../common/shutdown.ts";
-import { EXIT, HyperpilotError, errorText } from "../protocol/errors.ts";
+import { EXIT, errorText } from "../protocol/errors.ts";
 import type { BootFile } from "../protocol/harvester-messages.ts";
-import { PILOT, WIRE } from "../protocol/limits.ts";
-import {
-  type FromPilot,
-  type PilotSessionAnswer,
-  ToPilotFrame,
-} from "../protocol/pilot-messages.ts";
-import { PILOT_SOCKET_PATH } from "../protocol/routes.ts";
+import { PILOT } from "../protocol/limits.ts";
 import { createAgent } from "./agent.ts";
+import { needsPolling } from "./checkpoint.ts";
 import { makeScratch, readBootFile } from "./config.ts";
 import { watchWalltime } from "./deadline.ts";
 import { findGpus } from "./gpus.ts";
+import { openImages } from "./images/open-images.ts";
 import { createPayloadRunner } from "./payload.ts";
+import { Permits } from "./permits.ts";
 import { type Environment, hostSources, probe } from "./probe.ts";
-import { type PilotProgram, createPilotProgram } from "./program.ts";
+import { createPilotProgram } from "./program.ts";
 import { createApptainer } from "./runtime/apptainer.ts";
 import { createBubblewrap } from "./runtime/bubblewrap.ts";
+import { createDocker } from "./runtime/docker.ts";
 import { runtimeNames, workingRuntimes } from "./runtime/ladder.ts";
 import { createNone } from "./runtime/none.ts";
+import { createPodman } from "./runtime/podman.ts";
 import type { Runtime } from "./runtime/runtime.ts";
-import { type ServerApi, createServerApi } from "./server-api.ts";
+import { createServerApi } from "./server-api.ts";
+import { connectProgram, startSession } from "./session.ts";
 import { cutSlots } from "./slots.ts";
 import { createSpawner } from "./spawner.ts";
 import { createStage } from "./stage.ts";
@@ -110,6 +108,10 @@ async function startPilot(context: Context): Promise<void> {
   });
   const slots = cutSlots(capacity, queue);
   log.info("probed", { capacity, slots: slots.length, tried });
+  for (const runtime of runtimes) {
+    const removed = (await runtime.removeOrphans?.()) ?? 0;
+    if (removed > 0) log.warn("orphansRemoved", { runtime: runtime.name, containers: removed });
+  }
   const random = Math.random;
   const { idleSeconds } = queue;
   const agent = createAgent(
@@ -117,7 +119,9 @@ async function startPilot(context: Context): Promise<void> {
     clock.monotonicMs(),
   );
   const api = createServerApi(boot, () => clock.wallMs());
-  const session = await startSession(context, api);
+  const patienceMs = Math.max(idleSeconds, PILOT.idleSecondsDefault) * 1_000;
+  const way = { boot, instance, clock, log, random, patienceMs };
+  const session = await startSession(way, api, signal);
   signal.throwIfAborted();
   const spawners = slots.map((_slot, index) =>
     createSpawner({ directory: join(scratch, `slot-${index}`), clock }),
@@ -125,18 +129,27 @@ async function startPilot(context: Context): Promise<void> {
   shutdown.onClose("payloads", async () => {
     await Promise.all(spawners.map((spawner) => spawner.close()));
   });
+  const images = openImages({
+    ...{ runtimes, environment, scratch, clock, log, random },
+    queueEnvironment: queue.environment,
+  });
+  shutdown.onClose("images", () => images.close());
   const program = createPilotProgram({
     clock,
     log,
     agent,
     slots,
     spawners,
-    runner: createPayloadRunner({ runtimes, clock, scratch, queue }),
+    runner: createPayloadRunner({ runtimes, clock, scratch, queue, images }),
     stage: createStage({ api, directory: join(scratch, "sandboxes"), clock, random }),
     api,
+    random,
+    spool: join(scratch, "spool"),
+    packs: new Permits(PILOT.checkpointPacksMax),
+    usePolling: needsPolling(scratch),
     onExit: (code, detail) => void shutdown.close(detail, code),
   });
-  const link = connect(context, session, program);
+  const link = connectProgram(way, session, program);
   program.start((messages) => void link.send(messages));
   shutdown.onClose("link", () => link.close());
   let stopReason = { reason: "the pilot was asked to end", walltimeOver: false };
@@ -153,55 +166,9 @@ function runtimeLadder(scratchDirectory: string): readonly Runtime[] {
   return [
     createApptainer({ name: "apptainer", scratchDirectory }),
     createApptainer({ name: "singularity", scratchDirectory }),
+    createPodman({ scratchDirectory }),
+    createDocker({ scratchDirectory }),
     createBubblewrap({ scratchDirectory }),
     createNone(),
   ];
-}
-
-/**
- * Exchanges the boot secret, again and again while the server cannot be reached, but not for ever: what the pilot printed reaches
- * people at some sites only when its job ends. Errors: E_UNREACHABLE, E_CONFIG, those of the exchange.
- */
-async function startSession(context: Context, api: ServerApi): Promise<PilotSessionAnswer> {
-  const { boot, instance, clock, log, signal } = context;
-  const { reconnectDelayMsMin, reconnectDelayMsMax } = WIRE;
-  const backoff = createBackoff(reconnectDelayMsMin, reconnectDelayMsMax, Math.random);
-  // A restart of the server should not cost the pilots.
-  const patienceSeconds = Math.max(boot.queue.idleSeconds, PILOT.idleSecondsDefault);
-  const deadlineMs = clock.monotonicMs() + patienceSeconds * 1_000;
-  for (;;) {
-    try {
-      return await api.exchangeSecret(boot.secret, instance, signal);
-    } catch (error) {
-      if (!(error instanceof HyperpilotError) || error.code !== "E_UNREACHABLE") throw error;
-      log.warn("serverUnreachable", { server: boot.server, error: error.why ?? error.message });
-      if (clock.monotonicMs() > deadlineMs) throw error;
-    }
-    await clock.sleep(backoff.next(), signal);
-  }
-}
-
-function connect(
-  context: Context,
-  session: PilotSessionAnswer,
-  program: PilotProgram,
-): Link<FromPilot> {
-  const { boot, clock, log } = context;
-  log.info("session", { pilotId: session.pilotId });
-  return openLink({
-    url: boot.server.replace(/^http/, "ws").replace(/\/$/, "") + PILOT_SOCKET_PATH,
-    token: () => session.token,
-    caFingerprint: boot.caFingerprint,
-    clock,
-    random: Math.random,
-    parse: (value) => ToPilotFrame.parse(value),
-    onOpen: () => program.onConnected(),
-    onMessage: (message) => program.onMessage(message),
-    onClosed: (code, reason) => program.onClosed(code, reason),
-    onRefused: (httpStatus) => {
-      if (![401, 403, 426].includes(httpStatus)) return true;
-      program.onRefused(httpStatus);
-      return false;
-    },
-  });
 }

@@ -2,7 +2,8 @@
 import type { Epoch, Item } from "../protocol/ids.ts";
 import type { FromPilotOf, HeldLease } from "../protocol/pilot-messages.ts";
 
-export type Answerable = FromPilotOf<"result"> | FromPilotOf<"runAnswer">;
+export type Answerable =
+  FromPilotOf<"result"> | FromPilotOf<"runAnswer"> | FromPilotOf<"checkpoint">;
 
 export interface Unanswered {
   readonly slot: number;
@@ -33,14 +34,17 @@ export class Outbox {
 
   /** The server has answered this message, or with `seq` null wants nothing more of the lease. */
   drop(item: Item, epoch: Epoch, seq: number | null): void {
-    const index = this.#items.findIndex(
-      ({ result }) => isSameLease(result, item, epoch) && (seq === null || result.seq === seq),
+    const kept = this.#items.filter(
+      ({ result }) => !isSameLease(result, item, epoch) || (seq !== null && result.seq !== seq),
     );
-    if (index >= 0) this.#items.splice(index, 1);
+    this.#items.splice(0, this.#items.length, ...kept);
   }
 
+  /** Leases that have ended here. One with nothing but checkpoints on the way still runs. */
   held(): HeldLease[] {
-    return this.#items.map(({ slot, result: { item, epoch } }) => ({ item, epoch, slot }));
+    return this.#items.flatMap(({ slot, result: { type, item, epoch } }) =>
+      type === "checkpoint" ? [] : [{ item, epoch, slot }],
+    );
   }
 }
 

@@ -34,6 +34,9 @@ export function payloadEnvironment(sources: EnvironmentSources): Record<string, 
     HYPERPILOT_POINT: item.item.type === "evaluation" ? item.item.pointId : "",
     HYPERPILOT_ATTEMPT: String(item.attempt),
     HYPERPILOT_SEED: String(item.seed),
+    ...(item.segment === undefined
+      ? {}
+      : { HYPERPILOT_SEGMENT: item.segment.name, HYPERPILOT_SEGMENT_ID: String(item.segment.id) }),
   };
 }
 

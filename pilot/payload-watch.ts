@@ -8,6 +8,8 @@ import { payloadMemoryBytes } from "./usage.ts";
 /** Why a payload was ended. */
 export type Ended =
   | { readonly type: "stopped" }
+  /** Asked to end, so that it could save its state, and ended after that. */
+  | { readonly type: "evicted" }
   | { readonly type: "timeout"; readonly afterSeconds: number }
   | { readonly type: "memory"; readonly bytes: number }
   | { readonly type: "error"; readonly error: unknown };
@@ -27,6 +29,8 @@ export interface WatchOptions {
   readonly timeoutSeconds: number | null;
   readonly memoryBytesMax: number;
   readonly signal: AbortSignal;
+  /** Asks the payload to end and gives it a share of the grace time, the signal's reason in milliseconds. */
+  readonly eviction?: AbortSignal | undefined;
 }
 
 /** Begins to watch; the caller stops it. */
@@ -42,12 +46,15 @@ class PayloadWatch implements Watch {
   readonly #timers = new Map<string, Timer>();
   readonly #abort: () => void;
   #ended: Ended | null = null;
+  #isOver = false;
   #killing: Promise<void> = Promise.resolve();
 
   constructor(options: WatchOptions) {
     this.#options = options;
     this.#abort = () => this.#end({ type: "stopped" });
     options.signal.addEventListener("abort", this.#abort, { once: true });
+    options.eviction?.addEventListener("abort", this.#evict, { once: true });
+    if (options.eviction?.aborted === true) this.#evict();
     const { timeoutSeconds } = options;
     const timeoutMs = (timeoutSeconds ?? Infinity) * 1_000;
     if (timeoutSeconds !== null && timeoutMs <= TIMER_MS_MAX)
@@ -67,7 +74,9 @@ class PayloadWatch implements Watch {
   }
 
   stop(): void {
+    this.#isOver = true;
     this.#options.signal.removeEventListener("abort", this.#abort);
+    this.#options.eviction?.removeEventListener("abort", this.#evict);
     for (const timer of this.#timers.values()) timer.cancel();
     this.#timers.clear();
   }
@@ -78,6 +87,15 @@ class PayloadWatch implements Watch {
     void this.#options.spawner.kill("SIGTERM");
     this.#after("kill", PILOT.killGraceMs, () => this.#kill());
   }
+
+  readonly #evict = (): void => {
+    if (this.#ended !== null) return;
+    const graceMs = Number(this.#options.eviction?.reason);
+    this.#ended = { type: "evicted" };
+    void this.#options.spawner.kill("SIGTERM");
+    const leftAloneMs = Math.min(graceMs / 3, PILOT.evictedPayloadMsMax);
+    this.#after("kill", Number.isFinite(leftAloneMs) ? leftAloneMs : 0, () => this.#kill());
+  };
 
   #end(ended: Ended): void {
     // A stop does not wait for the grace time of a time-out.
@@ -102,12 +120,15 @@ class PayloadWatch implements Watch {
   }
 
   #checkMemory(): void {
-    this.#after("memory", PILOT.memorySampleMs, () => {
-      const { spawner, memoryBytesMax } = this.#options;
-      const bytes = spawner.pid === null ? 0 : payloadMemoryBytes(spawner.pid, memoryBytesMax);
-      if (bytes > memoryBytesMax) this.#end({ type: "memory", bytes });
-      else this.#checkMemory();
-    });
+    this.#after("memory", PILOT.memorySampleMs, () => void this.#sampleMemory());
+  }
+
+  async #sampleMemory(): Promise<void> {
+    const { spawner, memoryBytesMax } = this.#options;
+    const bytes = payloadMemoryBytes(await spawner.processes(), memoryBytesMax);
+    if (this.#isOver) return;
+    if (bytes > memoryBytesMax) this.#end({ type: "memory", bytes });
+    else this.#checkMemory();
   }
 
   #after(name: string, ms: number, action: () => void): void {

@@ -1,21 +1,27 @@
 /** One evaluation on this node, from the granted item to its outcome. */
-import { mkdirSync, readFileSync, statfsSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, statfsSync } from "node:fs";
 import { join } from "node:path";
-import type { Clock } from "../common/clock.ts";
-import { HyperpilotError, errorText, systemErrorCode } from "../protocol/errors.ts";
+import { errorText, systemErrorCode } from "../protocol/errors.ts";
 import { PILOT } from "../protocol/limits.ts";
-import type { GrantedItem, InterruptionReason, Outcome } from "../protocol/pilot-messages.ts";
-import { type SlotResources, formatBytes } from "../protocol/resources.ts";
-import type { TaskSpecification } from "../protocol/task.ts";
-import { cleanMessage } from "./clean-message.ts";
+import type { Outcome } from "../protocol/pilot-messages.ts";
+import { type Artifacts, NO_ARTIFACTS, collectArtifacts } from "./artifacts.ts";
+import type { HeldImage } from "./images/node-images.ts";
+import { interrupted, memoryMessage, outcomeOfError, timedOut } from "./outcomes.ts";
 import { type OutputFile, createOutputFile } from "./output-file.ts";
 import { payloadEnvironment } from "./payload-environment.ts";
+import type {
+  EvaluationEnd,
+  EvaluationRequest,
+  PayloadRunner,
+  PayloadRunnerOptions,
+} from "./payload-port.ts";
 import { type Watch, watchPayload } from "./payload-watch.ts";
 import type { PayloadExit } from "./output-json.ts";
 import { readOutput } from "./results.ts";
+import { resolveImage } from "./runtime/image-name.ts";
 import { runtimeFor } from "./runtime/ladder.ts";
 import type { Runtime } from "./runtime/runtime.ts";
-import type { SpawnEnd, Spawner } from "./spawner.ts";
+import type { SpawnEnd } from "./spawner.ts";
 import {
   type PayloadDirectories,
   fillWorkDirectory,
@@ -23,53 +29,7 @@ import {
   removeTree,
 } from "./workdir.ts";
 
-export interface PayloadRunnerOptions {
-  /** Best first; an image gets the first that can run it. */
-  readonly runtimes: readonly Runtime[];
-  readonly clock: Clock;
-  /** Private directory of this pilot process on local disk; made when missing. */
-  readonly scratch: string;
-  /** What the queue gives its payloads. */
-  readonly queue: {
-    readonly environment: Readonly<Record<string, string>>;
-    readonly readOnlyPaths: readonly string[];
-  };
-}
-
-export interface EvaluationRequest {
-  readonly item: GrantedItem;
-  readonly spec: TaskSpecification;
-  /** Verified tarball of the task's files on this node; null when the task has none. */
-  readonly sandboxFile: string | null;
-  readonly slot: SlotResources;
-  /** The slot's own spawner: one evaluation at a time. */
-  readonly spawner: Spawner;
-  /** Ends the payload at once; the outcome is then null. */
-  readonly signal: AbortSignal;
-  /** Reads what the payload has left; by default its output file as an evaluation's. */
-  readonly readOutcome?: (work: string, exit: PayloadExit) => Outcome;
-  /** Added to the payload's environment. */
-  readonly environment?: Readonly<Record<string, string>>;
-  /** Further paths inside at which the work directory is found. */
-  readonly mounts?: readonly string[];
-}
-
-export interface EvaluationEnd {
-  /** null when it was stopped from outside: nothing is to be reported. */
-  readonly outcome: Outcome | null;
-  readonly durationSeconds: number;
-  /** The output, head and tail; null when the payload was never started. The caller removes it. */
-  readonly logFile: string | null;
-  /** The end of the output, at most 16 KiB. */
-  readonly logTail: string;
-  /** What could not be removed from the node, for the pilot's log; null when all is gone. */
-  readonly leftover: string | null;
-}
-
-export interface PayloadRunner {
-  /** Never throws for what payload, task or node do wrong: that is in the outcome. */
-  run(request: EvaluationRequest): Promise<EvaluationEnd>;
-}
+export type * from "./payload-port.ts";
 
 /** A runner for all slots of a pilot. */
 export function createPayloadRunner(options: PayloadRunnerOptions): PayloadRunner {
@@ -82,15 +42,34 @@ export function createPayloadRunner(options: PayloadRunnerOptions): PayloadRunne
       const evaluation = new RunningEvaluation(options, request, {
         root: join(options.scratch, `payload-${lastNumber}`),
         log: join(logs, `${lastNumber}.log`),
+        artifacts: join(options.scratch, `artifacts-${lastNumber}`),
       });
       return evaluation.run();
     },
   };
 }
 
+/** A payload's surroundings, once its image is on the node. */
+interface Started {
+  readonly directories: PayloadDirectories;
+  readonly runtime: Runtime;
+  readonly held: HeldImage;
+  readonly isTrusted: boolean;
+}
+
 interface Paths {
   readonly root: string;
   readonly log: string;
+  readonly artifacts: string;
+}
+
+/** The request with the segment's name in its command: plain text, wherever it stands. */
+function withSegment(request: EvaluationRequest): EvaluationRequest {
+  const { item, spec } = request;
+  const { segment } = item;
+  if (segment === undefined) return request;
+  const exec = spec.evaluation.exec.replaceAll("%SEGMENT_NAME", () => segment.name);
+  return { ...request, spec: { ...spec, evaluation: { ...spec.evaluation, exec } } };
 }
 
 class RunningEvaluation {
@@ -98,29 +77,34 @@ class RunningEvaluation {
   readonly #request: EvaluationRequest;
   readonly #paths: Paths;
   #log: OutputFile | null = null;
+  #artifacts: Artifacts = NO_ARTIFACTS;
+  #isEvicted = false;
+  #beganMs = 0;
 
   constructor(options: PayloadRunnerOptions, request: EvaluationRequest, paths: Paths) {
     this.#options = options;
-    this.#request = request;
+    this.#request = withSegment(request);
     this.#paths = paths;
   }
 
   async run(): Promise<EvaluationEnd> {
     const { clock } = this.#options;
     const { signal } = this.#request;
-    const beganMs = clock.monotonicMs();
+    this.#beganMs = clock.monotonicMs();
     let outcome: Outcome;
     try {
       outcome = await this.#evaluate();
     } catch (error) {
       outcome = outcomeOfError(error);
     }
-    const durationSeconds = (clock.monotonicMs() - beganMs) / 1_000;
+    const durationSeconds = (clock.monotonicMs() - this.#beganMs) / 1_000;
     const logTail = this.#finishLog();
     const leftover = await this.#removeDirectories();
     return {
-      outcome: signal.aborted ? null : outcome,
+      outcome: signal.aborted || this.#isEvicted ? null : outcome,
       durationSeconds,
+      artifacts: this.#artifacts,
+      artifactDirectory: this.#paths.artifacts,
       logFile: this.#log?.path ?? null,
       logTail,
       leftover,
@@ -128,35 +112,73 @@ class RunningEvaluation {
   }
 
   async #evaluate(): Promise<Outcome> {
-    const { spec, item, sandboxFile, signal } = this.#request;
+    const { spec, item, sandboxFile, signal, eviction, checkpoints } = this.#request;
+    const { images, queue, runtimes, clock } = this.#options;
+    const tarball = checkpoints?.tarball ?? null;
     const directories = makePayloadDirectories(this.#paths.root);
     await fillWorkDirectory(directories.work, {
       sandboxFile,
       evaluation: spec.evaluation,
       pointText: item.pointText,
+      checkpoint: tarball === null ? null : { file: tarball, load: spec.checkpoint.load },
     });
     this.#log = createOutputFile(this.#paths.log);
-    if (signal.aborted) return interrupted("pilotStop", "stopped before the start");
-    const watch = watchPayload({
-      spawner: this.#request.spawner,
-      clock: this.#options.clock,
-      log: this.#log,
-      timeoutSeconds: spec.evaluation.timeoutSeconds,
-      memoryBytesMax: this.#request.slot.memoryBytes,
-      signal,
+    this.#isEvicted = eviction?.aborted === true;
+    if (signal.aborted || this.#isEvicted)
+      return interrupted("pilotStop", "stopped before the start");
+    const { image, isOperators } = resolveImage(spec.evaluation.container, queue.images);
+    const runtime = runtimeFor(image, runtimes);
+    const held = await images.hold(runtime, image, {
+      taskId: item.item.taskId,
+      credentialOf: this.#request.credentialOf ?? (() => Promise.resolve(null)),
+      say: (line) => appendFileSync(this.#paths.log, `[hyperpilot] ${line}\n`),
+      signal: eviction === undefined ? signal : AbortSignal.any([signal, eviction]),
     });
+    // Waiting for an image is not the evaluation's time.
+    this.#beganMs = clock.monotonicMs();
+    const isTrusted = isOperators || image.startsWith("docker://");
     try {
-      const end = await this.#start(directories, this.#log);
-      await watch.finish();
-      return this.#judge(directories, end, watch);
+      return await this.#runPayload({ directories, runtime, held, isTrusted }, this.#log);
     } finally {
-      watch.stop();
+      held.release();
     }
   }
 
-  #start(directories: PayloadDirectories, log: OutputFile): Promise<SpawnEnd> {
+  async #runPayload(started: Started, log: OutputFile): Promise<Outcome> {
+    const { spec, spawner, slot, signal, eviction, checkpoints } = this.#request;
+    const { clock } = this.#options;
+    const { work } = started.directories;
+    const saver = (await checkpoints?.begin(work)) ?? null;
+    const watch = watchPayload({
+      ...{ spawner, clock, log, signal, eviction },
+      timeoutSeconds: spec.evaluation.timeoutSeconds,
+      memoryBytesMax: slot.memoryBytes,
+    });
+    try {
+      const end = await this.#start(started, log);
+      await watch.finish();
+      if (watch.ended?.type === "evicted") await saver?.finish();
+      const outcome = this.#judge(started, end, watch);
+      if (outcome.type !== "interrupted") await this.#collect(work, outcome);
+      return outcome;
+    } finally {
+      watch.stop();
+      await saver?.stop();
+    }
+  }
+
+  /** Steering has a reader of its own, and leaves no artifacts. */
+  async #collect(work: string, outcome: Outcome): Promise<void> {
+    const { spec, readOutcome } = this.#request;
+    if (readOutcome !== undefined) return;
+    const isComplete = outcome.type === "loss" || outcome.type === "diverged";
+    const to = { directory: this.#paths.artifacts, isComplete };
+    this.#artifacts = await collectArtifacts(work, spec.evaluation, to);
+  }
+
+  #start(started: Started, log: OutputFile): Promise<SpawnEnd> {
     const { queue } = this.#options;
-    const runtime = this.#runtime();
+    const { directories, runtime, held } = started;
     const { spec, item, slot, spawner } = this.#request;
     const outside = {
       workDirectory: directories.work,
@@ -164,7 +186,8 @@ class RunningEvaluation {
     };
     const command = runtime.command({
       ...outside,
-      image: spec.evaluation.container,
+      image: held.image,
+      imageIsTrusted: started.isTrusted,
       exec: spec.evaluation.exec,
       environment: {
         ...payloadEnvironment({
@@ -176,6 +199,7 @@ class RunningEvaluation {
         ...this.#request.environment,
       },
       mounts: this.#request.mounts ?? [],
+      writableRoot: this.#request.writableRoot ?? false,
       readOnlyPaths: queue.readOnlyPaths,
       gpus: slot.gpus,
     });
@@ -185,20 +209,19 @@ class RunningEvaluation {
       cwd: directories.work,
       outputFile: log.path,
       statusFile: command.reportsStatus ? directories.statusFile : null,
+      ...(command.container === undefined ? {} : { container: command.container }),
     });
   }
 
-  /** Errors: E_IMAGE. */
-  #runtime(): Runtime {
-    return runtimeFor(this.#request.spec.evaluation.container, this.#options.runtimes);
-  }
-
-  #judge(directories: PayloadDirectories, end: SpawnEnd, watch: Watch): Outcome {
+  #judge(started: Started, end: SpawnEnd, watch: Watch): Outcome {
     const { ended } = watch;
-    if (ended === null) return this.#judgeOwnEnd(directories, end);
+    if (ended === null) return this.#judgeOwnEnd(started, end);
     switch (ended.type) {
       case "stopped":
         return interrupted("pilotStop", "stopped");
+      case "evicted":
+        this.#isEvicted = true;
+        return interrupted("eviction", "evicted");
       case "timeout":
         return timedOut(ended.afterSeconds);
       case "memory":
@@ -215,12 +238,15 @@ class RunningEvaluation {
   }
 
   /** The payload ended by itself. */
-  #judgeOwnEnd(directories: PayloadDirectories, end: SpawnEnd): Outcome {
+  #judgeOwnEnd({ directories, runtime, held }: Started, end: SpawnEnd): Outcome {
     const { exitCode, signal } = end;
     const outputTail = this.#log?.tail(PILOT.inlineLogBytesMax) ?? "";
     const statusText = readStatus(directories.statusFile);
-    const verdict = this.#runtime().verdict({ exitCode, outputTail, statusText });
-    if (verdict.type === "runtimeFailed") return interrupted("runtime", verdict.message);
+    const verdict = runtime.verdict({ exitCode, outputTail, statusText });
+    if (verdict.type === "runtimeFailed") {
+      held.doubt();
+      return interrupted("runtime", verdict.message);
+    }
     const name = this.#request.spec.evaluation.output;
     const exit: PayloadExit = { exitCode, signal, outputTail };
     const { readOutcome } = this.#request;
@@ -263,15 +289,6 @@ class RunningEvaluation {
   }
 }
 
-function timedOut(afterSeconds: number): Outcome {
-  const message = `ended after ${afterSeconds} s, the time that the task allows one evaluation`;
-  return { type: "timeout", afterSeconds, message };
-}
-
-function memoryMessage(usedBytes: number, allowedBytes: number): string {
-  return `ended because its processes used ${formatBytes(usedBytes)} of memory and a slot of this queue has ${formatBytes(allowedBytes)}; use less, or ask for more with needs.memoryBytes`;
-}
-
 function readStatus(file: string): string {
   try {
     return readFileSync(file, "utf8");
@@ -279,38 +296,4 @@ function readStatus(file: string): string {
     if (systemErrorCode(error) === "ENOENT") return "";
     throw error;
   }
-}
-
-/** What went wrong on the way to the payload is the node's fault, unless the task asks for what no node can do. */
-function outcomeOfError(error: unknown): Outcome {
-  const text = errorText(error);
-  const systemCode = systemErrorCode(error);
-  if (error instanceof HyperpilotError) {
-    const message = [error.message, error.why, error.remedy]
-      .filter((part) => part !== undefined)
-      .join("; ");
-    switch (error.code) {
-      case "E_IMAGE":
-        return interrupted("imagePull", message);
-      case "E_PAYLOAD":
-      case "E_FILE":
-        return {
-          type: "failed",
-          code: error.code,
-          exitCode: 0,
-          signal: null,
-          message: cleanMessage(message),
-        };
-      default:
-        return interrupted("runtime", message);
-    }
-  }
-  if (systemCode === "ENOSPC" || systemCode === "EDQUOT")
-    return interrupted("diskFull", `the node's scratch directory is full: ${text}`);
-  if (systemCode === undefined) throw error;
-  return interrupted("runtime", text);
-}
-
-function interrupted(reason: InterruptionReason, message: string): Outcome {
-  return { type: "interrupted", reason, message: cleanMessage(message) };
 }

@@ -1,33 +1,39 @@
 /** Joins the agent's decisions with the world: payloads, files, the connection. */
-import { rm, stat } from "node:fs/promises";
-import type { Clock, Timer } from "../common/clock.ts";
-import type { Logger } from "../common/log.ts";
+import type { Timer } from "../common/clock.ts";
 import { assertNever } from "../protocol/assert-never.ts";
-import { EXIT, type ExitCode, HyperpilotError, errorText } from "../protocol/errors.ts";
+import { EXIT, type ExitCode } from "../protocol/errors.ts";
 import { PILOT } from "../protocol/limits.ts";
-import type { FromPilot, GrantedItem, Outcome, ToPilot } from "../protocol/pilot-messages.ts";
+import type { FromPilot, GrantedItem, ToPilot } from "../protocol/pilot-messages.ts";
 import type { SlotResources } from "../protocol/resources.ts";
 import type { TaskSpecification } from "../protocol/task.ts";
 import type { Agent, AgentAction, AgentInput } from "./agent-port.ts";
-import { cleanMessage } from "./clean-message.ts";
-import type { EvaluationEnd, PayloadRunner } from "./payload.ts";
+import { type EvaluationNode, runEvaluation } from "./evaluation.ts";
 import type { ServerApi } from "./server-api.ts";
 import type { Spawner } from "./spawner.ts";
-import type { Stage } from "./stage.ts";
 import { runSteering } from "./steering-run.ts";
 
-export interface PilotDeps {
-  readonly clock: Clock;
-  readonly log: Logger;
+export interface PilotDeps extends Omit<EvaluationNode, "api" | "isConnected"> {
   readonly agent: Agent;
   readonly slots: readonly SlotResources[];
   /** One per slot. */
   readonly spawners: readonly Spawner[];
-  readonly runner: PayloadRunner;
-  readonly stage: Stage;
-  readonly api: Pick<ServerApi, "putLog" | "getSteeringInput">;
+  readonly api: EvaluationNode["api"] & Pick<ServerApi, "getSteeringInput">;
   /** The pilot has nothing more to do; called once. */
   readonly onExit: (code: ExitCode, detail: string) => void;
+  /** Executes one evaluation; by default in this node's runtimes. */
+  readonly evaluate?: typeof runEvaluation;
+  /** Executes one run of container steering; by default in this node's runtimes. */
+  readonly steer?: typeof runSteering;
+  /** How often the agent looks at the time. */
+  readonly tickMs?: number;
+}
+
+interface Running {
+  /** Ends it at once. */
+  readonly stop: AbortController;
+  /** Ends it after it had a chance to save its state; the reason is the grace time in milliseconds. */
+  readonly eviction: AbortController;
+  readonly saves: boolean;
 }
 
 export interface StopReason {
@@ -46,8 +52,9 @@ export interface PilotProgram {
   stop(reason: StopReason): Promise<void>;
 }
 
-/** How often the agent looks at the time. */
 const TICK_MS = 250;
+/** The end of the walltime is nearer than that of a batch system's grace time. */
+const WALLTIME_DEADLINE_MS = PILOT.walltimeGraceMs - 3_000;
 /** The server's codes of closed connections that concern a pilot (RFC 6455, and 4000 of our own). */
 const CLOSED_FOR_VIOLATION = 1008;
 const CLOSED_AS_REPLACED = 4000;
@@ -59,7 +66,8 @@ export function createPilotProgram(deps: PilotDeps): PilotProgram {
 class RunningPilot implements PilotProgram {
   readonly #deps: PilotDeps;
   /** By slot. */
-  readonly #running = new Map<number, AbortController>();
+  readonly #running = new Map<number, Running>();
+  readonly #node: EvaluationNode;
   readonly #exited: Promise<void>;
   #settleExited: () => void = () => undefined;
   #hasExited = false;
@@ -67,9 +75,11 @@ class RunningPilot implements PilotProgram {
   #ticker: Timer | null = null;
   #isConnected = false;
   #violations = 0;
+  #graceMs: number = PILOT.evictionGraceMs;
 
   constructor(deps: PilotDeps) {
     this.#deps = deps;
+    this.#node = { ...deps, isConnected: () => this.#isConnected };
     this.#exited = new Promise((resolve) => {
       this.#settleExited = resolve;
     });
@@ -111,21 +121,23 @@ class RunningPilot implements PilotProgram {
   }
 
   async stop(reason: StopReason): Promise<void> {
+    this.#graceMs = reason.walltimeOver ? PILOT.walltimeGraceMs : PILOT.evictionGraceMs;
     this.#handle({ type: "stopRequested", ...reason });
     const patience = new AbortController();
     const overdue = this.#deps.clock
-      .sleep(PILOT.stopDeadlineMs, patience.signal)
+      .sleep(reason.walltimeOver ? WALLTIME_DEADLINE_MS : PILOT.stopDeadlineMs, patience.signal)
       .then(() => this.#deps.log.warn("stopOverdue", { leases: this.#deps.agent.held().length }))
       .catch(() => undefined);
     await Promise.race([this.#exited, overdue]);
     patience.abort();
     this.#ticker?.cancel();
-    for (const running of this.#running.values()) running.abort();
+    for (const { stop } of this.#running.values()) stop.abort();
   }
 
   #tick(): void {
+    const { clock, tickMs = TICK_MS } = this.#deps;
     this.#handle({ type: "tick" });
-    if (!this.#hasExited) this.#ticker = this.#deps.clock.setTimer(TICK_MS, () => this.#tick());
+    if (!this.#hasExited) this.#ticker = clock.setTimer(tickMs, () => this.#tick());
   }
 
   #handle(input: AgentInput): void {
@@ -142,7 +154,7 @@ class RunningPilot implements PilotProgram {
         else void this.#evaluate(action.item, action.spec);
         return;
       case "stopPayload":
-        return this.#running.get(action.slot)?.abort();
+        return this.#stopPayload(action.slot, action.saves);
       case "exit": {
         const code = action.reason === "refused" ? refusalCode(action.detail) : EXIT.success;
         return this.#exit(code, action.detail);
@@ -150,6 +162,13 @@ class RunningPilot implements PilotProgram {
       default:
         return assertNever(action);
     }
+  }
+
+  /** A payload that saves nothing is ended at once: there is nothing to wait for. */
+  #stopPayload(slot: number, saves: boolean): void {
+    const running = this.#running.get(slot);
+    if (running?.saves === true && saves) running.eviction.abort(this.#graceMs);
+    else running?.stop.abort();
   }
 
   #exit(code: ExitCode, detail: string): void {
@@ -161,91 +180,51 @@ class RunningPilot implements PilotProgram {
   }
 
   async #evaluate(item: GrantedItem, spec: TaskSpecification): Promise<void> {
-    const { log } = this.#deps;
+    const { log, spawners, slots, evaluate = runEvaluation } = this.#deps;
     const { slot } = item;
-    const controller = new AbortController();
-    this.#running.set(slot, controller);
-    log.info("started", { item: item.item, slot, attempt: item.attempt });
-    const end = await this.#run(item, spec, controller.signal);
-    const text = await this.#deliverLog(item, end, controller.signal);
-    if (end.leftover !== null) log.warn("leftover", { error: end.leftover });
-    const { outcome, durationSeconds } = end;
-    log.info("ended", { item: item.item, slot, outcome: outcome?.type ?? "stopped" });
-    this.#running.delete(slot);
+    const { stop, eviction } = this.#begin(slot, spec.checkpoint.save.length > 0);
     const lease = { item: item.item, epoch: item.epoch, slot };
-    this.#handle({ type: "payloadEnded", lease, outcome, durationSeconds, log: text });
+    const { attempt, checkpoints = [] } = item;
+    log.info("started", { item: item.item, slot, attempt, checkpoints: checkpoints.length });
+    const end = await evaluate(this.#node, {
+      item,
+      spec,
+      slot: slots[slot],
+      spawner: spawners[slot],
+      signal: stop.signal,
+      eviction: eviction.signal,
+      onSaved: (checkpoint) => {
+        log.info("checkpointSaved", { item: item.item, sizeBytes: checkpoint.sizeBytes });
+        this.#handle({ type: "checkpointSaved", lease, checkpoint });
+      },
+      onWarning: (text) => {
+        if (text !== null) log.warn("evaluationWarning", { item: item.item, text });
+        this.#handle({ type: "warned", lease, text });
+      },
+    });
+    log.info("ended", { item: item.item, slot, outcome: end.outcome?.type ?? "stopped" });
+    this.#running.delete(slot);
+    this.#handle({ type: "payloadEnded", lease, ...end });
+  }
+
+  #begin(slot: number, saves: boolean): Running {
+    const running = { stop: new AbortController(), eviction: new AbortController(), saves };
+    this.#running.set(slot, running);
+    return running;
   }
 
   async #steer(item: GrantedItem, spec: TaskSpecification): Promise<void> {
-    const { log, runner, api, stage, spawners, slots } = this.#deps;
-    const controller = new AbortController();
-    this.#running.set(item.slot, controller);
+    const { log, runner, api, stage, spawners, slots, steer = runSteering } = this.#deps;
+    const { stop } = this.#begin(item.slot, false);
     log.info("started", { item: item.item, slot: item.slot, try: item.attempt });
     const node = { runner, api, stage, spawner: spawners[item.slot], slot: slots[item.slot] };
-    const end = await runSteering(node, { item, spec, signal: controller.signal });
+    const end = await steer(node, { item, spec, signal: stop.signal });
     if (end.leftover !== null) log.warn("leftover", { error: end.leftover });
     log.info("ended", { item: item.item, slot: item.slot, answered: end.answer !== null });
     this.#running.delete(item.slot);
     const lease = { item: item.item, epoch: item.epoch, slot: item.slot };
     this.#handle({ type: "runEnded", lease, answer: end.answer, log: end.log });
   }
-
-  async #run(
-    item: GrantedItem,
-    spec: TaskSpecification,
-    signal: AbortSignal,
-  ): Promise<EvaluationEnd> {
-    const { stage, runner, spawners, slots, clock, log } = this.#deps;
-    const beganMs = clock.monotonicMs();
-    const spawner = spawners[item.slot];
-    const slot = slots[item.slot];
-    try {
-      if (spawner === undefined || slot === undefined) throw new Error(`no slot ${item.slot}`);
-      const { sandboxSha256 } = spec;
-      const staged =
-        sandboxSha256 === null ? null : await stage.hold(sandboxSha256, item.token, signal);
-      try {
-        const sandboxFile = staged?.file ?? null;
-        return await runner.run({ item, spec, sandboxFile, slot, spawner, signal });
-      } finally {
-        staged?.release();
-      }
-    } catch (error) {
-      if (!signal.aborted) log.error("evaluationFailed", { item: item.item, error: textOf(error) });
-      const durationSeconds = (clock.monotonicMs() - beganMs) / 1_000;
-      const outcome = signal.aborted ? null : notOfThePayload(error);
-      return { outcome, durationSeconds, logFile: null, logTail: "", leftover: null };
-    }
-  }
-
-  /** The output that travels with the result: none when all of it was uploaded. Losing output never costs the result. */
-  async #deliverLog(item: GrantedItem, end: EvaluationEnd, signal: AbortSignal): Promise<string> {
-    const { logFile } = end;
-    if (logFile === null) return end.logTail;
-    try {
-      const isLong = (await stat(logFile)).size > PILOT.inlineLogBytesMax;
-      if (!isLong || end.outcome === null || !this.#isConnected) return end.logTail;
-      await this.#deps.api.putLog(item, logFile, signal);
-      return "";
-    } catch (error) {
-      this.#deps.log.warn("logNotUploaded", { item: item.item, error: textOf(error) });
-      return end.logTail;
-    } finally {
-      await rm(logFile, { force: true }).catch((error: unknown) =>
-        this.#deps.log.warn("leftover", { error: errorText(error) }),
-      );
-    }
-  }
-}
-
-/** What failed before the payload began is the node's or the network's. */
-function notOfThePayload(error: unknown): Outcome {
-  return { type: "interrupted", reason: "runtime", message: cleanMessage(textOf(error)) };
-}
-
-function textOf(error: unknown): string {
-  if (!(error instanceof HyperpilotError)) return errorText(error);
-  return [error.code, error.message, error.why].filter((part) => part !== undefined).join(" ");
 }
 
 function refusalCode(detail: string): ExitCode {

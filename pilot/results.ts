@@ -14,7 +14,7 @@ import { pathWithin } from "./workdir.ts";
  */
 export function readOutput(work: string, name: string, exit: PayloadExit): Outcome {
   if (name === "none") return outcomeOfExit(exit);
-  const found = readBounded(work, name);
+  const found = readBounded(work, name, PILOT.outputJsonBytesMax);
   switch (found.type) {
     case "text":
       return interpretOutput(found.text, name, exit);
@@ -35,10 +35,12 @@ function outcomeOfExit(exit: PayloadExit): Outcome {
 export function readTextFile(
   work: string,
   name: string,
-): { readonly text: string } | { readonly problem: string } {
-  const found = readBounded(work, name);
+  bytesMax: number = PILOT.outputJsonBytesMax,
+): { readonly text: string } | { readonly problem: string; readonly isMissing: boolean } {
+  const found = readBounded(work, name, bytesMax);
   if (found.type === "text") return { text: found.text };
-  return { problem: found.type === "missing" ? "was not written" : found.problem };
+  if (found.type === "missing") return { problem: "was not written", isMissing: true };
+  return { problem: found.problem, isMissing: false };
 }
 
 type Found =
@@ -50,7 +52,7 @@ type Found =
  * Never follows a link and never waits: the payload may have made the name anything. A link would read the pilot's files,
  * a FIFO would block the pilot.
  */
-function readBounded(work: string, name: string): Found {
+function readBounded(work: string, name: string, bytesMax: number): Found {
   let file: number;
   try {
     const path = pathWithin(work, name);
@@ -65,20 +67,20 @@ function readBounded(work: string, name: string): Found {
   try {
     const entry = fstatSync(file);
     if (!entry.isFile()) return { type: "unfit", problem: `is ${kindOf(entry)}, not a file` };
-    if (entry.size > PILOT.outputJsonBytesMax) return tooLarge(entry.size);
-    const buffer = Buffer.alloc(PILOT.outputJsonBytesMax + 1);
+    if (entry.size > bytesMax) return tooLarge(entry.size, bytesMax);
+    const buffer = Buffer.alloc(bytesMax + 1);
     const readBytes = readSync(file, buffer, 0, buffer.length, 0);
-    if (readBytes > PILOT.outputJsonBytesMax) return tooLarge(readBytes);
+    if (readBytes > bytesMax) return tooLarge(readBytes, bytesMax);
     return decoded(buffer.subarray(0, readBytes));
   } finally {
     closeSync(file);
   }
 }
 
-function tooLarge(sizeBytes: number): Found {
+function tooLarge(sizeBytes: number, bytesMax: number): Found {
   return {
     type: "unfit",
-    problem: `has ${sizeBytes} bytes (${formatBytes(sizeBytes)}), at most ${PILOT.outputJsonBytesMax} are read`,
+    problem: `has ${sizeBytes} bytes (${formatBytes(sizeBytes)}), at most ${bytesMax} are read`,
   };
 }
 

@@ -8,7 +8,14 @@ import type { Clock } from "../common/clock.ts";
 import { HyperpilotError } from "../protocol/errors.ts";
 import { PILOT } from "../protocol/limits.ts";
 import { type SpawnCommand, commandScript } from "./command-script.ts";
-import { descendants, inNestedNamespace, isRunning, sessionMembers } from "./process-tree.ts";
+import {
+  askableToEnd,
+  descendants,
+  inNestedNamespace,
+  isRunning,
+  sessionMembers,
+} from "./process-tree.ts";
+import type { Container } from "./runtime/runtime.ts";
 
 export interface SpawnEnd {
   /** As a shell sees it: 128 + n for death by signal n, and nobody can tell that from an exit with the same number. */
@@ -22,6 +29,8 @@ export interface SpawnEnd {
 export interface Spawner {
   /** Process whose descendants are the command's processes; null while there is none. */
   readonly pid: number | null;
+  /** All processes of the command that runs, those in a container of their own as well. */
+  processes(): Promise<readonly number[]>;
   /** Resolves when the command has ended, and after a failure when its processes are gone. Errors: E_RUNTIME. */
   start(command: SpawnCommand): Promise<SpawnEnd>;
   /** SIGTERM asks the payload's own processes to end; SIGKILL ends every process of the slot, and resolves when they are gone. */
@@ -38,11 +47,12 @@ export interface SpawnerOptions {
 /**
  * The reader: a number and the path of a script in, a number and an exit code out. It never expands anything a user
  * wrote. The trap keeps it alive when it ends what a command has left behind in its process group. The background shell
- * waits for descriptor 3 to close, which happens when the pilot dies, and then ends the whole group, as no one else would.
+ * waits for descriptor 3 to close, which happens when the pilot dies, and then removes the container that runs, if one
+ * does, and ends the whole group, as no one else would.
  */
 const READER = `
 trap : TERM
-(trap '' TERM; read -r none <&3; kill -KILL 0) </dev/null >/dev/null 2>&1 &
+(trap '' TERM; read -r none <&3; [ -f "$1" ] && /bin/sh "$1"; kill -KILL 0) </dev/null >/dev/null 2>&1 &
 exec 3<&-
 while IFS=' ' read -r id script; do
   (. "$script")
@@ -75,6 +85,8 @@ class ShellSpawner implements Spawner {
   readonly #clock: Clock;
   #reader: Reader | null = null;
   #running: Running | null = null;
+  #container: Container | null = null;
+  #removalFailure: HyperpilotError | null = null;
   #killing: Promise<void> | null = null;
   #killed = false;
   #busy = false;
@@ -90,22 +102,46 @@ class ShellSpawner implements Spawner {
     return this.#reader?.pid ?? null;
   }
 
+  async processes(): Promise<readonly number[]> {
+    const own = this.#reader === null ? [] : descendants(this.#reader.pid);
+    const first = (await this.#container?.firstPid()) ?? null;
+    return first === null ? own : [...own, first, ...descendants(first)];
+  }
+
   async start(command: SpawnCommand): Promise<SpawnEnd> {
     if (this.#busy) throw new Error("a slot runs one command at a time");
     this.#busy = true;
     this.#killed = false;
     this.#lastId += 1;
     const script = join(this.#directory, `command-${this.#lastId}.sh`);
+    this.#container = command.container ?? null;
+    this.#removalFailure = null;
     try {
       writeFileSync(script, commandScript(command), { mode: 0o600 });
+      if (this.#container !== null)
+        writeFileSync(this.#removalScript, removalScript(this.#container), { mode: 0o600 });
       const end = await this.#run(this.#lastId, script);
       // What a failed command leaves behind may ignore SIGTERM.
       if (end.exitCode !== 0) await this.kill("SIGKILL");
+      else await this.#killing;
+      this.#throwRemovalFailure();
       return end;
     } finally {
       this.#busy = false;
+      this.#container = null;
       rmSync(script, { force: true });
+      rmSync(this.#removalScript, { force: true });
     }
+  }
+
+  /** Two payloads must not share the slot. */
+  #throwRemovalFailure(): void {
+    if (this.#removalFailure !== null) throw this.#removalFailure;
+  }
+
+  /** What the reader's background shell runs when the pilot is gone. */
+  get #removalScript(): string {
+    return join(this.#directory, "remove-container.sh");
   }
 
   async #run(id: number, script: string): Promise<SpawnEnd> {
@@ -123,14 +159,16 @@ class ShellSpawner implements Spawner {
 
   kill(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     const reader = this.#reader;
+    const container = this.#container;
     if (signal === "SIGTERM") {
+      if (container !== null) return container.terminate();
       if (reader !== null) signalPayload(reader.pid);
       return Promise.resolve();
     }
     this.#killed = true;
     if (reader === null) return this.#killing ?? Promise.resolve();
     this.#reader = null;
-    const killing = this.#killAll(reader).finally(() => {
+    const killing = this.#killAll(reader, container).finally(() => {
       if (this.#killing === killing) this.#killing = null;
     });
     this.#killing = killing;
@@ -143,9 +181,12 @@ class ShellSpawner implements Spawner {
 
   /**
    * The tree is read before the first kill: a container's first process loses its parent with it. Killing that process,
-   * the init of its PID namespace, makes the kernel end all of the namespace, whatever it has done to hide.
+   * the init of its PID namespace, makes the kernel end all of the namespace, whatever it has done to hide. A container that
+   * others hold is removed by its runtime: once while the program that started it can still see that and end, and once more
+   * for one that was in the making until the program was killed.
    */
-  async #killAll(reader: Reader): Promise<void> {
+  async #killAll(reader: Reader, container: Container | null): Promise<void> {
+    await removalOf(container);
     const victims = new Set([...descendants(reader.pid), ...sessionMembers(reader.pid)]);
     sendSignal(-reader.pid, "SIGKILL");
     const deadlineMs = this.#clock.monotonicMs() + PILOT.killedGoneMs;
@@ -153,10 +194,11 @@ class ShellSpawner implements Spawner {
     await reader.gone;
     while ([...victims].some(isRunning) && this.#clock.monotonicMs() < deadlineMs)
       await this.#clock.sleep(GONE_POLL_MS);
+    this.#removalFailure = await removalOf(container);
   }
 
   #startReader(): Reader {
-    const child = spawn("/bin/sh", ["-c", READER], {
+    const child = spawn("/bin/sh", ["-c", READER, "sh", this.#removalScript], {
       // A session of its own: one signal reaches all that the slot has started, and no terminal is shared.
       detached: true,
       cwd: "/",
@@ -216,7 +258,24 @@ function readerLost(why: string): HyperpilotError {
 function signalPayload(readerPid: number): void {
   const all = descendants(readerPid);
   const inside = inNestedNamespace(all);
-  for (const pid of inside.length > 0 ? inside : all) sendSignal(pid, "SIGTERM");
+  const asked = askableToEnd(inside.length > 0 ? inside : all, constants.signals.SIGTERM);
+  for (const pid of asked) sendSignal(pid, "SIGTERM");
+}
+
+/** Why the container could not be removed, or null. */
+async function removalOf(container: Container | null): Promise<HyperpilotError | null> {
+  try {
+    await container?.remove();
+    return null;
+  } catch (error) {
+    if (error instanceof HyperpilotError) return error;
+    throw error;
+  }
+}
+
+function removalScript(container: Container): string {
+  const { argv, environment } = container.removal;
+  return commandScript({ argv, environment, cwd: "/", outputFile: "/dev/null", statusFile: null });
 }
 
 function sendSignal(pid: number, signal: NodeJS.Signals): void {

@@ -2,11 +2,11 @@
 import { mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { sha256OfFile } from "../common/archive.ts";
-import { createBackoff } from "../common/backoff.ts";
 import type { Clock } from "../common/clock.ts";
 import { HyperpilotError } from "../protocol/errors.ts";
-import { PILOT, WIRE } from "../protocol/limits.ts";
+import { PILOT } from "../protocol/limits.ts";
 import type { ServerApi } from "./server-api.ts";
+import { tryAgain } from "./try-again.ts";
 
 export interface StageOptions {
   readonly api: Pick<ServerApi, "getSandbox">;
@@ -54,20 +54,10 @@ export function createStage(options: StageOptions): Stage {
     }
   }
 
-  async function fetch(sha256: string, token: string, signal: AbortSignal): Promise<void> {
-    const backoff = createBackoff(WIRE.reconnectDelayMsMin, WIRE.reconnectDelayMsMax, random);
-    const untilMs = clock.monotonicMs() + PILOT.stageTimeoutMs;
-    for (;;) {
-      try {
-        await fetchOnce(sha256, token, signal);
-        return;
-      } catch (error) {
-        const mayPass = error instanceof HyperpilotError && error.code === "E_UNREACHABLE";
-        if (!mayPass || signal.aborted || clock.monotonicMs() >= untilMs) throw error;
-      }
-      await clock.sleep(backoff.next(), signal);
-    }
-  }
+  const fetch = (sha256: string, token: string, signal: AbortSignal): Promise<void> =>
+    tryAgain({ clock, random, timeoutMs: PILOT.stageTimeoutMs, signal }, () =>
+      fetchOnce(sha256, token, signal),
+    );
 
   function removeOldest(): void {
     for (const [sha256, { users }] of kept) {

@@ -17,7 +17,7 @@ import type { Stage } from "./stage.ts";
 
 export interface SteeringNode {
   readonly runner: PayloadRunner;
-  readonly api: Pick<ServerApi, "getSteeringInput">;
+  readonly api: Pick<ServerApi, "getSteeringInput" | "getRegistryCredential">;
   readonly stage: Stage;
   readonly spawner: Spawner | undefined;
   readonly slot: SlotResources | undefined;
@@ -72,7 +72,9 @@ async function execute(
   if (isBuiltin(steering) || item.steering === undefined)
     throw new Error("not a steering container");
   if (spawner === undefined || slot === undefined) throw new Error(`no slot ${item.slot}`);
-  const { image, mounts, exec, environment } = steeringCommand(steering, item.steering);
+  const command = steeringCommand(steering, item.steering);
+  const { image, mounts, environment } = command;
+  const exec = command.usesEntrypoint ? throughEntrypoint(command.exec) : command.exec;
   const pointText = await api.getSteeringInput(item.token, signal);
   const { sandboxSha256 } = spec;
   const staged =
@@ -88,10 +90,22 @@ async function execute(
       readOutcome,
       environment,
       mounts,
+      writableRoot: true,
+      credentialOf: (registry) => api.getRegistryCredential(item.token, registry, signal),
     });
   } finally {
     staged?.release();
   }
+}
+
+/**
+ * Starts the words as docker would. Apptainer keeps ENTRYPOINT and CMD of an image that comes from a registry in this file; the
+ * run script of an image that was defined otherwise may do anything, so it is left alone.
+ */
+function throughEntrypoint(words: string): string {
+  const script = "/.singularity.d/runscript";
+  const plain = words === "" ? `exec ${script}` : `exec ${words}`;
+  return `case "$(cat ${script} 2>/dev/null)" in *OCI_ENTRYPOINT=*) exec ${script} ${words};; esac; ${plain}`;
 }
 
 function evaluationLike(

@@ -1,15 +1,14 @@
 /** Memory of a running payload. */
-import { descendants, readProc } from "./process-tree.ts";
+import { readProc } from "./process-tree.ts";
 
 const KIB = 1024;
 
 /**
- * Bytes of memory that the processes below `rootPid` use. Cheap as long as they are far from `limitBytes`: then anonymous
+ * Bytes of memory that the processes use. Cheap as long as they are far from `limitBytes`: then anonymous
  * memory is summed, which counts pages shared by forked workers once per worker. Only when that sum is above the limit the
  * kernel is asked for the exact proportional share, which walks all page tables.
  */
-export function payloadMemoryBytes(rootPid: number, limitBytes: number): number {
-  const pids = descendants(rootPid);
+export function payloadMemoryBytes(pids: readonly number[], limitBytes: number): number {
   const upperBound = sum(pids, (pid) => kibField(`/proc/${pid}/status`, "RssAnon") ?? 0);
   if (upperBound <= limitBytes) return upperBound;
   return sum(

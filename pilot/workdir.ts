@@ -16,6 +16,7 @@ import { extractArchive } from "../common/archive.ts";
 import { HyperpilotError, errorText } from "../protocol/errors.ts";
 import { PILOT } from "../protocol/limits.ts";
 import type { Evaluation } from "../protocol/task.ts";
+import { placeTarball, restoreInto } from "./restore.ts";
 
 /** Everything that the pilot keeps of one evaluation, in one directory that nobody else may enter. */
 export interface PayloadDirectories {
@@ -43,14 +44,16 @@ export interface WorkContents {
   readonly sandboxFile: string | null;
   readonly evaluation: Evaluation;
   readonly pointText: string;
+  /** What the evaluation goes on from; `load`: name of the tarball that it wants instead of the files. */
+  readonly checkpoint?: { readonly file: string; readonly load: string | null } | null;
 }
 
 /**
- * Makes the work directory: the task's files, none of an earlier result, the point byte for byte, and the first word of
- * the command executable. Errors: E_FILE (the tarball is refused), E_PAYLOAD (a name leads out of the directory).
+ * Makes the work directory: the task's files, the checkpoint over them, none of an earlier result, the point byte for byte,
+ * and the first word of the command executable. Errors: E_FILE (the tarball is refused), E_PAYLOAD (a name leads out of the directory).
  */
 export async function fillWorkDirectory(work: string, contents: WorkContents): Promise<void> {
-  const { evaluation, sandboxFile } = contents;
+  const { evaluation, sandboxFile, checkpoint = null } = contents;
   if (sandboxFile === null) mkdirSync(work, { mode: 0o700 });
   else
     await extractArchive(sandboxFile, work, {
@@ -58,8 +61,13 @@ export async function fillWorkDirectory(work: string, contents: WorkContents): P
       bytesMax: PILOT.extractedSandboxBytesMax,
       depthMax: PILOT.extractedSandboxDepthMax,
     });
-  if (evaluation.output !== "none")
-    rmSync(pathWithin(work, evaluation.output), { recursive: true, force: true });
+  if (checkpoint !== null) {
+    if (checkpoint.load === null) await restoreInto(work, checkpoint.file);
+    else placeTarball(pathWithin(work, checkpoint.load), checkpoint.file);
+  }
+  for (const name of [evaluation.output, evaluation.metadata, evaluation.metrics])
+    if (name !== null && name !== "none")
+      rmSync(pathWithin(work, name), { recursive: true, force: true });
   const input = pathWithin(work, evaluation.input);
   rmSync(input, { recursive: true, force: true });
   mkdirSync(dirname(input), { recursive: true, mode: 0o700 });

@@ -75,7 +75,10 @@ export const FromHarvester = z.discriminatedUnion("type", [
     totals: z.partialRecord(z.enum(SUBMISSION_STATES), counter).default({}),
     health: QueueHealthReport.default(QueueHealthReport.parse({})),
   }),
-  /** The batch system says that the submission has ended: its boot secret and its pilot's leases end too. */
+  /**
+   * The batch system says that the submission has ended: its boot secret and its pilot's leases end too. Told again until it is
+   * answered by `endNoted`.
+   */
   z.object({
     type: z.literal("ended"),
     queue: z.string().max(63),
@@ -138,6 +141,8 @@ export const ToHarvester = z.discriminatedUnion("type", [
   }),
   /** Remove the submission from the batch system. */
   z.object({ type: z.literal("remove"), queue: z.string().max(63), submissionId, reason: text }),
+  /** The end of the submission is durable: the harvester may forget it. */
+  z.object({ type: z.literal("endNoted"), submissionId }),
 ]);
 export type ToHarvester = z.infer<typeof ToHarvester>;
 

@@ -36,6 +36,11 @@ export const SERVER = {
   unsyncedEventsMax: 100_000,
   /** The head file follows the journal at least this often. */
   headIntervalMs: 100,
+  /** A snapshot is made when this many events have come since the last one, looked at this often. */
+  snapshotEvents: 200_000,
+  snapshotIntervalMs: 30_000,
+  /** One chunk of a snapshot or a backup. */
+  chunkBytesMax: 128 * MIB,
   restBodyBytesMax: 4 * MIB,
   /** Items of one page of a list answer. */
   pageItemsMax: 1_000,
@@ -51,6 +56,13 @@ export const SERVER = {
   logHeadBytesMax: 10 * MIB,
   logTailBytesMax: 10 * MIB,
   uploadBytesMax: 2_000 * MIB,
+  /** Slower uploads are ended: a minute, and this speed for what was announced. */
+  uploadBytesPerSecondMin: 64 * KIB,
+  /** Files of leases that are received at a time. */
+  leaseFileUploadsMax: 64,
+  /** How often blobs that nothing refers to are looked for, and how long one must have been such. */
+  blobSweepIntervalMs: 3_600_000,
+  blobUnreferencedMs: 24 * 3_600_000,
   /** Uploads of output at a time: each is held in memory. */
   logUploadsMax: 32,
   /** Streams of one search's changes that are open at a time, and the least time between two events of one. */
@@ -59,6 +71,9 @@ export const SERVER = {
   watchHeartbeatMs: 15_000,
   /** Attempts and interruptions of one point that are shown, the newest ones. */
   historyEntriesMax: 100,
+  /** Registries that one user keeps credentials for, and the length of one password or token. */
+  secretsPerUserMax: 100,
+  secretBytesMax: 16 * KIB,
   requestTimeoutMs: 60_000,
   headersTimeoutMs: 10_000,
   headerBytesMax: 16 * KIB,
@@ -78,6 +93,10 @@ export const TASK = {
   /** An image that the only node could not use so often pauses the task. */
   imageFailuresOnOnlyNode: 2,
   nodeDrainLosses: 3,
+  /** A task stays away from a node that failed it: so long after the first failure, twice as long after each further one. */
+  nodeCooldownMs: 5_000,
+  nodeCooldownMsMax: 600_000,
+  nodeCooldownsMax: 100_000,
   nodeDrainTasks: 2,
   pointsMax: 10_000_000,
   nParallelEvaluationMax: 100_000,
@@ -89,7 +108,16 @@ export const TASK = {
   sandboxBytesMax: 10_000_000,
   /** Names and globs of a task's checkpoint files. */
   checkpointNamesMax: 100,
+  /** A checkpoint has less than 100 MB: the sum of its files, and its tarball. */
+  checkpointBytesMax: 99_999_999,
+  /** Checkpoints of one point that the server keeps: the newest, and one to fall back to. */
+  checkpointsKept: 2,
+  /** Metadata of one point has less than 1 MB. */
+  metadataBytesMax: 999_999,
+  metricsBytesMax: 500_000_000,
   segmentsMax: 1_000,
+  /** Search space of all segments together, as %IN repeats it. */
+  segmentSpacesBytesMax: 64 * MIB,
   /** Further forms of slot that a task takes instead of the first. */
   needsAlternativesMax: 16,
   /** Default of the very large loss that is told for points without a loss. */
@@ -132,6 +160,26 @@ export const PILOT = {
   clockOffsetSecondsMax: 300,
   runtimeProbeTimeoutMs: 20_000,
   gpuProbeTimeoutMs: 10_000,
+  /** What is read of the output of a container engine's own commands. */
+  engineOutputBytesMax: MIB,
+  /** One image from its registry, unpacking included. */
+  imagePullTimeoutMs: 1_800_000,
+  /** How long a registry that cannot be reached is asked again before an evaluation is given back. */
+  imageRetryMs: 300_000,
+  /** How long the digest of an image's tag counts; then the registry is asked again. */
+  imageResolvedMs: 600_000,
+  /** Names of images whose digests are remembered; the oldest goes first. */
+  imagesResolvedMax: 1_000,
+  /** Images on a node, shared by the pilots of a user; the least recently used that nobody uses goes first. */
+  imageCacheBytesMax: 50_000_000_000,
+  /** An image stays in use for this long after its last payload: the next one often wants it. */
+  imageIdleMs: 60_000,
+  /** How often a running pull tells how far it is. */
+  imageProgressMs: 10_000,
+  /** Manifest of an image; the bound of the OCI distribution specification. */
+  imageManifestBytesMax: 4 * MIB,
+  registryTimeoutMs: 30_000,
+  registryRedirectsMax: 3,
   gpusMax: 64,
   idleSecondsDefault: 300,
   outboxItemsMax: 10_000,
@@ -147,6 +195,29 @@ export const PILOT = {
   stageTimeoutMs: 300_000,
   /** Task tarballs kept in the scratch directory; the oldest that is not in use goes first. */
   stagedSandboxesMax: 32,
+  /** Sentences about one evaluation that are kept with its attempt. */
+  warningsMax: 8,
+  warningBytesMax: KIB,
+  /** From the batch system's SIGTERM to its SIGKILL; and the same at the end of the walltime, as the pilot reckons it. */
+  evictionGraceMs: 30_000,
+  walltimeGraceMs: 15_000,
+  /** A payload that saves checkpoints is asked to end and left alone for a third of the grace time, at most this long. */
+  evictedPayloadMsMax: 20_000,
+  /** What an evaluation has left is uploaded no longer than this when the pilot must go. */
+  evictedUploadMs: 8_000,
+  /** Files and directories of one checkpoint, and how deep they may lie. */
+  checkpointEntriesMax: 10_000,
+  checkpointDepthMax: 32,
+  /** Checkpoints that are copied and packed at a time on one node. */
+  checkpointPacksMax: 2,
+  /** How often files are looked at where the file system tells of no changes. */
+  checkpointPollMs: 1_000,
+  /** Largest files that are named when a checkpoint is too large. */
+  checkpointFilesNamed: 5,
+  /** Longest time that one upload of a checkpoint is tried. */
+  checkpointUploadMs: 300_000,
+  /** Longest time that a result waits for the upload of the evaluation's metadata and metrics. */
+  artifactTimeoutMs: 120_000,
   extractedSandboxBytesMax: 100_000_000,
   extractedSandboxFilesMax: 10_000,
   extractedSandboxDepthMax: 32,

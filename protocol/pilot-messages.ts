@@ -13,6 +13,12 @@ const slotNumber = z
   .nonnegative()
   .max(PILOT.slotsMax - 1);
 const text = z.string().max(PILOT.messageBytesMax);
+const warning = z.string().max(PILOT.warningBytesMax);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** A file that the server keeps under its checksum. */
+export const BlobRef = z.object({ sha256, sizeBytes: counter });
+export type BlobRef = z.infer<typeof BlobRef>;
 
 export const EpochSchema = z.tuple([counter, counter]).readonly();
 
@@ -36,6 +42,10 @@ export const INTERRUPTION_REASONS = [
   "pilotStop",
 ] as const;
 export type InterruptionReason = (typeof INTERRUPTION_REASONS)[number];
+
+/** What is wrong with an image; `unfit`: a path that is not there, or a form that is not run there. */
+export const IMAGE_CAUSES = ["notFound", "denied", "unfit"] as const;
+export type ImageCause = (typeof IMAGE_CAUSES)[number];
 
 /** How one evaluation ended. */
 export const Outcome = z.discriminatedUnion("type", [
@@ -62,7 +72,13 @@ export const Outcome = z.discriminatedUnion("type", [
     message: text,
   }),
   z.object({ type: z.literal("timeout"), afterSeconds: z.number().nonnegative(), message: text }),
-  z.object({ type: z.literal("interrupted"), reason: z.enum(INTERRUPTION_REASONS), message: text }),
+  z.object({
+    type: z.literal("interrupted"),
+    reason: z.enum(INTERRUPTION_REASONS),
+    message: text,
+    /** With `imagePull`, when the task names an image that cannot be had anywhere. */
+    imageCause: z.enum(IMAGE_CAUSES).optional(),
+  }),
 ]);
 export type Outcome = z.infer<typeof Outcome>;
 
@@ -83,6 +99,11 @@ export const FromPilot = z.discriminatedUnion("type", [
     type: z.literal("beat"),
     grantSeen: counter,
     leases: z.array(HeldLease).max(PILOT.slotsMax * 2),
+    /** What users should know of running evaluations. All of it with each beat: what is missing holds no more. */
+    warnings: z
+      .array(z.object({ ...lease, text: warning }))
+      .max(PILOT.slotsMax)
+      .optional(),
   }),
   /** A slot asks for `want` items. `requestNo` grows per slot; the same number gets the same grants. */
   z.object({
@@ -105,6 +126,13 @@ export const FromPilot = z.discriminatedUnion("type", [
     next: z
       .object({ slot: slotNumber, requestNo: counter, want: z.number().int().min(1).max(16) })
       .nullable(),
+    /** What the evaluation left, uploaded under the lease before. */
+    metadata: BlobRef.optional(),
+    metrics: BlobRef.optional(),
+    /** Checkpoint that the evaluation began from. */
+    restored: sha256.optional(),
+    /** What went wrong besides, such as metadata that were too large. */
+    warnings: z.array(warning).max(PILOT.warningsMax).optional(),
   }),
   /** The answer of one execution of steering; `points` is the text of %OUT, null when the run failed. */
   z.object({
@@ -118,13 +146,8 @@ export const FromPilot = z.discriminatedUnion("type", [
     message: text,
     log: z.string().max(PILOT.inlineLogBytesMax),
   }),
-  z.object({
-    type: z.literal("checkpoint"),
-    ...lease,
-    seq: counter,
-    sha256: z.string().regex(/^[0-9a-f]{64}$/),
-    sizeBytes: counter,
-  }),
+  /** A newer state of an unfinished evaluation, uploaded under the lease before. Acknowledged as a result is. */
+  z.object({ type: z.literal("checkpoint"), ...lease, seq: counter, ...BlobRef.shape }),
   /** The pilot gives a lease back that it has not started. */
   z.object({ type: z.literal("release"), ...lease, reason: text }),
   /** The pilot ends; `reason` is for people. */
@@ -144,6 +167,10 @@ const GrantedItem = z.object({
   seed: counter,
   /** Bearer token for the files of this lease only. */
   token: z.string().max(512),
+  /** For evaluations of a segmented task: its place in the list (`model_id`), and the value of %SEGMENT_NAME. */
+  segment: z.object({ id: counter, name: z.string().max(255) }).optional(),
+  /** Checkpoints to go on from, best first; the second is for the case that the first is damaged. */
+  checkpoints: z.array(BlobRef).max(TASK.checkpointsKept).optional(),
   /** For steering items: values of %NUM_POINTS and %MAX_POINTS. */
   steering: z.object({ numPoints: counter, maxPoints: counter }).optional(),
 });

@@ -67,11 +67,54 @@ export const Needs = z.object({
 });
 export type Needs = z.infer<typeof Needs>;
 
+/** What a slot offers; `gpus` is a number where their models are not known yet. */
+export interface SlotOffer {
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  readonly gpus: readonly Gpu[] | number;
+}
+
+/** Needs in the form asked for first, and other forms that do as well. */
+export interface AlternativeNeeds extends SlotNeeds {
+  readonly alternatives?: readonly SlotNeeds[];
+}
+
 /**
- * Why a slot does not fit the needs, as sentences about what it lacks; empty when it fits. A task that states no GPU need
- * fits slots with and without GPUs.
+ * Why a slot does not fit the needs in any of their forms, as sentences about what it lacks; empty when it fits. A task that
+ * states no GPU need fits slots with and without GPUs.
  */
-export function lackingFor(needs: SlotNeeds, slot: SlotResources): string[] {
+export function lackingFor(needs: AlternativeNeeds, slot: SlotOffer): string[] {
+  const first = lackingForForm(needs, slot);
+  const { alternatives = [] } = needs;
+  if (first.length === 0 || alternatives.length === 0) return first;
+  if (alternatives.some((form) => lackingForForm(form, slot).length === 0)) return [];
+  const forms = [needs, ...alternatives];
+  const sayMemory = forms.some((form) => slot.memoryBytes < form.memoryBytes);
+  const memory = sayMemory ? `, ${formatBytes(slot.memoryBytes)}` : "";
+  const gpus = typeof slot.gpus === "number" ? slot.gpus : slot.gpus.length;
+  return [
+    `has ${amount(slot.cpus, "CPU")}${memory} and ${gpus === 0 ? "no GPU" : amount(gpus, "GPU")} per slot, the task asks for ${describeNeeds(needs, sayMemory)}`,
+  ];
+}
+
+/** "1 GPU and 4 CPUs, or 16 CPUs": every form, with its memory or without. */
+export function describeNeeds(needs: AlternativeNeeds, sayMemory: boolean): string {
+  const { alternatives = [] } = needs;
+  return [needs, ...alternatives].map((form) => describeForm(form, sayMemory)).join(", or ");
+}
+
+function describeForm(form: SlotNeeds, sayMemory: boolean): string {
+  const parts = [
+    ...(form.gpus === null ? [] : [describeGpus(form.gpus)]),
+    amount(form.cpus, "CPU"),
+    ...(sayMemory ? [formatBytes(form.memoryBytes)] : []),
+  ];
+  const last = parts.pop() ?? "";
+  return parts.length === 0 ? last : `${parts.join(", ")} and ${last}`;
+}
+
+/** What a slot lacks for the form that the needs state first. */
+export function lackingForForm(needs: SlotNeeds, slot: SlotOffer): string[] {
   const lacking: string[] = [];
   if (slot.cpus + 1e-9 < needs.cpus)
     lacking.push(`has ${slot.cpus} CPUs per slot, the task asks for ${needs.cpus}`);
@@ -81,10 +124,13 @@ export function lackingFor(needs: SlotNeeds, slot: SlotResources): string[] {
     );
   }
   if (needs.gpus !== null) {
-    const fitting = slot.gpus.filter((gpu) => gpuFits(needs.gpus, gpu)).length;
+    const fitting =
+      typeof slot.gpus === "number"
+        ? slot.gpus
+        : slot.gpus.filter((gpu) => gpuFits(needs.gpus, gpu)).length;
     if (fitting < needs.gpus.count)
       lacking.push(
-        `has ${fitting} fitting GPUs per slot, the task asks for ${describeGpus(needs.gpus)}`,
+        `has ${fitting} fitting GPUs per slot, the task asks for ${needs.gpus.count}${gpuDetail(needs.gpus)}`,
       );
   }
   return lacking;
@@ -97,10 +143,21 @@ function gpuFits(need: GpuNeed | null, gpu: Gpu): boolean {
   return need.memoryBytes === null || gpu.memoryBytes >= need.memoryBytes;
 }
 
+/** "1 A100 GPU with 40.0 GB". */
 function describeGpus(need: GpuNeed): string {
+  const model = need.model === null ? "" : `${need.model} `;
+  const memory = need.memoryBytes === null ? "" : ` with ${formatBytes(need.memoryBytes)}`;
+  return `${amount(need.count, `${model}GPU`)}${memory}`;
+}
+
+function gpuDetail(need: GpuNeed): string {
   const model = need.model === null ? "" : ` ${need.model}`;
   const memory = need.memoryBytes === null ? "" : ` with ${formatBytes(need.memoryBytes)}`;
-  return `${need.count}${model}${memory}`;
+  return `${model}${memory}`;
+}
+
+function amount(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 /** "8.0 GB": powers of 1000, one decimal. */

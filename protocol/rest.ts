@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { QueueConfig } from "./queue.ts";
 import { SUBMISSION_STATES } from "./harvester-messages.ts";
-import { Outcome } from "./pilot-messages.ts";
+import { SERVER } from "./limits.ts";
+import { BlobRef, Outcome } from "./pilot-messages.ts";
 import { Capacity } from "./resources.ts";
 import { POINT_STATES, QUEUE_STATES, TASK_STATES } from "./states.ts";
 import { Limits, TaskSpecification } from "./task.ts";
@@ -53,12 +54,36 @@ export const TaskSummary = z.object({
 });
 export type TaskSummary = z.infer<typeof TaskSummary>;
 
+/** One of the searches of a segmented task. */
+export const SegmentView = z.object({
+  /** Its place in the list: `model_id`. */
+  segment: count,
+  name: z.string(),
+  points: PointCounts,
+  generated: count,
+  /** null before its first loss. */
+  best: BestPoint.omit({ text: true }).nullable(),
+  /** Why it will not be asked for any more; null while asking goes on, and at maxPoints. */
+  askingEnded: z.string().nullable(),
+});
+export type SegmentView = z.infer<typeof SegmentView>;
+
+/** One segment with what only people who look at it need. */
+export const SegmentDetail = SegmentView.extend({
+  best: BestPoint.nullable(),
+  files: z.array(z.string()),
+  datasets: z.array(z.string()),
+});
+export type SegmentDetail = z.infer<typeof SegmentDetail>;
+
 export const TaskDetail = TaskSummary.extend({
   round: count,
   spec: TaskSpecification,
   limits: z.object({
+    /** Of each segment; `maxPoints` beside it is that of the whole task. */
     maxPoints: count,
     nParallelEvaluation: count,
+    /** Of the whole task. */
     maxEvaluationJobs: count,
     nPointsPerIteration: count,
     minUnevaluatedPoints: count,
@@ -68,6 +93,8 @@ export const TaskDetail = TaskSummary.extend({
   attemptsFailed: count,
   interruptions: count,
   runs: z.object({ finished: count, openRun: z.number().int().nullable() }),
+  /** Empty: the task is one search. */
+  segments: z.array(SegmentView).default([]),
   /** Why no more points will be asked for; null while asking goes on. */
   askingEnded: z.string().nullable(),
   /** Median of finished evaluations; null before the first. */
@@ -80,18 +107,29 @@ export const TaskDetail = TaskSummary.extend({
 });
 export type TaskDetail = z.infer<typeof TaskDetail>;
 
+/** Where a point came from: `random` was drawn for a slot that waited for steering. */
+export const POINT_ORIGINS = ["steering", "random", "retry"] as const;
+
 export const PointView = z.object({
   pointId: z.string(),
   state: z.enum(POINT_STATES),
   loss: z.number().nullable(),
   text: z.string(),
-  /** Steering run that proposed it; null for retries. */
+  /** Index of its segment; null in a task without segments. */
+  segment: z.number().int().nullable(),
+  origin: z.enum(POINT_ORIGINS),
+  /** Steering run that proposed it; null for points of another origin. */
   run: z.number().int().nullable(),
   retryOf: z.string().nullable(),
   attempts: count,
   interruptions: count,
   /** Node of the current or last lease. */
   node: z.string().nullable(),
+  /** What the last attempt left: `/files/metadata`, `/files/metrics`. */
+  metadata: BlobRef.nullable().default(null),
+  metrics: BlobRef.nullable().default(null),
+  /** Checkpoints to go on from, newest first; `/files/checkpoint` is the first. */
+  checkpoints: z.array(BlobRef).default([]),
 });
 export type PointView = z.infer<typeof PointView>;
 
@@ -103,10 +141,20 @@ export const AttemptView = z.object({
   endedAt: time,
   durationSeconds: z.number(),
   outcome: Outcome,
+  /** What went wrong besides, as sentences. */
+  warnings: z.array(z.string()).default([]),
+  /** sha256 of the checkpoint that the evaluation began from; null: it began anew. */
+  restored: z.string().nullable().default(null),
 });
 export type AttemptView = z.infer<typeof AttemptView>;
 
-export const PointDetail = PointView.extend({ history: z.array(AttemptView) });
+export const PointDetail = PointView.extend({
+  history: z.array(AttemptView),
+  /** What else happened to the point, such as a checkpoint that was damaged; oldest first. */
+  notices: z.array(z.object({ at: time, text: z.string() })).default([]),
+  /** What holds for the evaluation that runs now, such as a checkpoint that is too large to be saved. */
+  warnings: z.array(z.string()).default([]),
+});
 export type PointDetail = z.infer<typeof PointDetail>;
 
 /** Codes of `task why`; each has one sentence and a remedy. */
@@ -133,6 +181,8 @@ export const WhyAnswer = z.object({
   remedy: z.string(),
   /** Code of the table of causes, where the cause is known more closely; null: it is not. */
   cause: z.string().nullable(),
+  /** What users should know of running evaluations, such as checkpoints that are too large; some of them when there are many. */
+  warnings: z.array(z.string()).default([]),
   /** Every queue that was looked at, with what it lacks; empty `lacks`: it fits. */
   queues: z.array(
     z.object({
@@ -186,6 +236,31 @@ export const TokenView = z.object({
   createdAt: time,
 });
 export type TokenView = z.infer<typeof TokenView>;
+
+const controlCharacters = /[\0-\x1f\x7f]/;
+
+/** A user's credential for one registry. */
+export const RegistryCredential = z.strictObject({
+  username: z
+    .string()
+    .min(1)
+    .max(255)
+    .refine((text) => !text.includes(":") && !controlCharacters.test(text), "not a user name"),
+  /** Password or token. */
+  password: z
+    .string()
+    .min(1)
+    .max(SERVER.secretBytesMax)
+    .refine((text) => !controlCharacters.test(text), "not a password or token"),
+});
+export type RegistryCredential = z.infer<typeof RegistryCredential>;
+
+/** What is shown of a secret: never its value. */
+export const SecretView = z.object({ registry: z.string(), username: z.string(), setAt: time });
+export type SecretView = z.infer<typeof SecretView>;
+
+/** null: the task's owner has none for this registry. */
+export const CredentialAnswer = z.object({ credential: RegistryCredential.nullable() });
 
 export const StatusView = z.object({
   version: z.string(),

@@ -4,6 +4,7 @@ import { QueueConfig } from "./queue.ts";
 import {
   API_ROOT,
   ControlRequest,
+  CredentialAnswer,
   IssueTokenAnswer,
   IssueTokenRequest,
   LimitsRequest,
@@ -11,7 +12,10 @@ import {
   PointDetail,
   PointView,
   QueueView,
+  RegistryCredential,
   RetryRequest,
+  SegmentDetail,
+  SecretView,
   StateAnswer,
   StatusView,
   SubmitAnswer,
@@ -22,6 +26,7 @@ import {
   WhyAnswer,
   listOf,
 } from "./rest.ts";
+import { RegistryName } from "./image-reference.ts";
 import {
   DrainNodeRequest,
   EndPilotAnswer,
@@ -52,6 +57,10 @@ export interface Route {
   readonly body?: z.ZodType;
   readonly answer?: z.ZodType;
 }
+
+/** Files that an evaluation may leave on the server, one of each kind. */
+export const LEASE_FILE_KINDS = ["checkpoint", "metadata", "metrics"] as const;
+export type LeaseFileKind = (typeof LEASE_FILE_KINDS)[number];
 
 const page = z.strictObject({
   cursor: z.string().max(64).optional(),
@@ -107,8 +116,18 @@ export const ROUTES = {
     query: page.extend({
       state: z.enum(POINT_STATES).optional(),
       sort: z.enum(["id", "loss"]).optional(),
+      /** Index of a segment. */
+      segment: z.coerce.number().int().nonnegative().optional(),
     }),
     answer: listOf(PointView),
+  },
+  listSegments: {
+    method: "GET",
+    path: "/tasks/:taskId/segments",
+    summary: "Segments of a search, each with its best point; none of a search without segments",
+    access: "user",
+    query: page,
+    answer: listOf(SegmentDetail),
   },
   showPoint: {
     method: "GET",
@@ -128,6 +147,12 @@ export const ROUTES = {
     method: "GET",
     path: "/tasks/:taskId/points/:pointId/log",
     summary: "Output of the evaluations of a point",
+    access: "user",
+  },
+  pointFile: {
+    method: "GET",
+    path: "/tasks/:taskId/points/:pointId/files/:kind",
+    summary: "Metadata, metrics or the last checkpoint of a point, as its evaluation left them",
     access: "user",
   },
   controlTask: {
@@ -176,6 +201,18 @@ export const ROUTES = {
     method: "PUT",
     path: "/leases/log",
     summary: "Output of an evaluation, for a lease",
+    access: "lease",
+  },
+  putLeaseFile: {
+    method: "PUT",
+    path: "/leases/files/:kind/:sha256",
+    summary: "A checkpoint, metadata or metrics of an evaluation, for a lease",
+    access: "lease",
+  },
+  leaseCheckpoint: {
+    method: "GET",
+    path: "/leases/checkpoints/:sha256",
+    summary: "A checkpoint that an evaluation goes on from, for a lease",
     access: "lease",
   },
   listQueues: {
@@ -324,6 +361,12 @@ export const ROUTES = {
     access: "admin",
     answer: StatusView,
   },
+  backup: {
+    method: "GET",
+    path: "/backup",
+    summary: "A backup of everything as a stream of bytes, keys included",
+    access: "admin",
+  },
   listTokens: {
     method: "GET",
     path: "/tokens",
@@ -344,6 +387,35 @@ export const ROUTES = {
     path: "/tokens/:id",
     summary: "Revoke a token",
     access: "admin",
+  },
+  listSecrets: {
+    method: "GET",
+    path: "/secrets",
+    summary: "Registries that you keep credentials for, without the secrets",
+    access: "user",
+    answer: listOf(SecretView),
+  },
+  putSecret: {
+    method: "PUT",
+    path: "/secrets/:registry",
+    summary: "Keep your credential for a registry, for the images of your searches",
+    access: "user",
+    body: RegistryCredential,
+    answer: SecretView,
+  },
+  removeSecret: {
+    method: "DELETE",
+    path: "/secrets/:registry",
+    summary: "Forget your credential for a registry",
+    access: "user",
+  },
+  registryCredential: {
+    method: "GET",
+    path: "/leases/registry-credential",
+    summary: "Credential of the search's owner for a registry, for a lease",
+    access: "lease",
+    query: z.strictObject({ registry: RegistryName }),
+    answer: CredentialAnswer,
   },
   pilotSession: {
     method: "POST",

@@ -51,9 +51,16 @@ const NORMALS: readonly NormalMethod[] = ["normal", "qnormal", "lognormal", "qlo
 const SUPPORTED = ["categorical", ...RANGES, ...NORMALS, "fixed"];
 /** Parses and checks a search space. Errors: E_JSON, E_SEARCH_SPACE, each with `name:line:column`, reason and remedy. */
 export function parseSearchSpace(text: string, fileName: string): SearchSpace {
-  const root = parseJsonText(text, { name: fileName, bytesMax: TASK.searchSpaceBytesMax });
-  const reader = new SpaceReader(text, fileName);
-  return reader.space(root);
+  return readSearchSpace(
+    parseJsonText(text, { name: fileName, bytesMax: TASK.searchSpaceBytesMax }),
+    text,
+    fileName,
+  );
+}
+
+/** As {@link parseSearchSpace}, of one node of `text`. Errors: E_SEARCH_SPACE. */
+export function readSearchSpace(node: JsonNode, text: string, fileName: string): SearchSpace {
+  return new SpaceReader(text, fileName).space(node);
 }
 
 class SpaceReader {

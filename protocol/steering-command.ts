@@ -1,5 +1,6 @@
 /** What a steering container runs: image, mounts and command of both forms, with the placeholders filled in. */
 import { parseDockerArguments, WORK_DIRECTORY } from "./docker-arguments.ts";
+import { imageName } from "./image-names.ts";
 import type { Steering } from "./task.ts";
 
 /** Names of %IN and %OUT in the working directory; iDDS's own. */
@@ -12,6 +13,8 @@ export interface SteeringCommand {
   readonly mounts: readonly string[];
   /** For `/bin/sh -c` inside the container. */
   readonly exec: string;
+  /** The words of `exec` are arguments of the image's ENTRYPOINT where it has one; without any, its CMD is run. */
+  readonly usesEntrypoint: boolean;
   readonly environment: Readonly<Record<string, string>>;
 }
 
@@ -27,23 +30,27 @@ export function steeringCommand(
 ): SteeringCommand {
   if (steering.container !== null) {
     const exec = fillIn(steering.exec, numbers);
-    return { image: imageName(steering.container), mounts: [], exec, environment: {} };
+    return {
+      image: imageName(steering.container),
+      mounts: [],
+      exec,
+      usesEntrypoint: false,
+      environment: {},
+    };
   }
   const run = parseDockerArguments(steering.exec);
   const inside = run.mounts[0] ?? "$PWD";
   const argv = run.entrypoint === null ? run.argv : [run.entrypoint, ...run.argv];
-  const words = argv.map((word) => quote(fillIn(word.replaceAll(WORK_DIRECTORY, inside), numbers)));
+  const words = argv
+    .map((word) => quote(fillIn(word.replaceAll(WORK_DIRECTORY, inside), numbers)))
+    .join(" ");
   return {
     image: imageName(run.image),
     mounts: run.mounts,
-    exec: words.join(" "),
+    exec: words,
+    usesEntrypoint: run.entrypoint === null,
     environment: run.environment,
   };
-}
-
-/** Without a scheme an image is one of a registry. */
-export function imageName(image: string): string {
-  return /^(?:[a-z]+:\/\/|host:|\/|hyperpilot\/)/.test(image) ? image : `docker://${image}`;
 }
 
 /** Plain replacement in iDDS's order, without word boundaries. */

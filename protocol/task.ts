@@ -48,8 +48,12 @@ export type Checkpoint = z.infer<typeof Checkpoint>;
 
 /** One of the searches of a segmented task; steering knows it by its place in the list (`model_id`). */
 export const Segment = z.strictObject({
-  /** Value of %SEGMENT_NAME. */
-  name: z.string().min(1).max(255),
+  /** Value of %SEGMENT_NAME and HYPERPILOT_SEGMENT; no two segments of a task have the same. */
+  name: z
+    .string()
+    .min(1)
+    .max(255)
+    .regex(/^\P{Cc}*$/u, "no control characters"),
   /** Training files, or datasets, of this segment alone. */
   files: z.array(z.string().min(1).max(1024)).max(10_000).default([]),
   datasets: z.array(z.string().min(1).max(255)).max(100).default([]),
@@ -71,27 +75,32 @@ export const Limits = z.strictObject({
 });
 export type Limits = z.infer<typeof Limits>;
 
-/** Limits with every number filled in. */
+/** Limits with every number filled in. Points and iterations are counted in each segment, jobs in the whole task. */
 export interface EffectiveLimits {
   readonly maxPoints: number;
   readonly nParallelEvaluation: number;
+  /** Of the whole task: the given number times the number of segments. */
   readonly maxEvaluationJobs: number;
   readonly nPointsPerIteration: number;
   readonly minUnevaluatedPoints: number;
   readonly maxPointsPerEvaluationJob: number;
 }
 
-/** Fills in the defaults; with built-in steering and neither number given, slots are kept busy by one spare point. */
-export function effectiveLimits(limits: Limits, builtin: boolean): EffectiveLimits {
+/**
+ * Fills in the defaults; with built-in steering and neither number given, slots are kept busy by one spare point in each
+ * segment. `segments`: how many there are, 1 for a task without.
+ */
+export function effectiveLimits(limits: Limits, builtin: boolean, segments = 1): EffectiveLimits {
   const { maxPoints, nParallelEvaluation } = limits;
   const computed =
     builtin && limits.nPointsPerIteration === null && limits.minUnevaluatedPoints === null;
+  const share = Math.ceil(nParallelEvaluation / segments);
   return {
     maxPoints,
     nParallelEvaluation,
-    maxEvaluationJobs: limits.maxEvaluationJobs ?? 2 * maxPoints,
-    nPointsPerIteration: computed ? nParallelEvaluation + 2 : (limits.nPointsPerIteration ?? 2),
-    minUnevaluatedPoints: computed ? nParallelEvaluation + 1 : (limits.minUnevaluatedPoints ?? 0),
+    maxEvaluationJobs: (limits.maxEvaluationJobs ?? 2 * maxPoints) * segments,
+    nPointsPerIteration: computed ? share + 2 : (limits.nPointsPerIteration ?? 2),
+    minUnevaluatedPoints: computed ? share + 1 : (limits.minUnevaluatedPoints ?? 0),
     maxPointsPerEvaluationJob: limits.maxPointsPerEvaluationJob ?? Number.MAX_SAFE_INTEGER,
   };
 }
@@ -144,6 +153,11 @@ export const TaskSpecification = z.strictObject({
 export type TaskSpecification = z.infer<typeof TaskSpecification>;
 /** As it is written, without what has a default. */
 export type TaskSpecificationInput = z.input<typeof TaskSpecification>;
+
+/** Searches of the task: 1 for a task without segments. */
+export function searchCount(spec: Pick<TaskSpecification, "segments">): number {
+  return Math.max(1, spec.segments.length);
+}
 
 export function isBuiltin(steering: Steering): steering is { method: BuiltinMethod } {
   return "method" in steering;

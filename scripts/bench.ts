@@ -10,6 +10,7 @@ const benchmarks: Readonly<Record<string, { readonly file: string; readonly run:
   journal: { file: "./bench/journal.ts", run: "journalBench" },
   "tpe-quality": { file: "./bench/tpe-quality.ts", run: "tpeQuality" },
   "idle-gap": { file: "./bench/idle-gap.ts", run: "idleGap" },
+  restart: { file: "./bench/restart.ts", run: "restart" },
   "durable-results": { file: "./bench/durable-results.ts", run: "durableResults" },
 };
 

@@ -1,6 +1,7 @@
 /** The one place where the core changes: one event, applied. Deterministic, so that the journal rebuilds the same core. */
 import { assertNever } from "../protocol/assert-never.ts";
 import { valueAt } from "../protocol/queue-fields.ts";
+import { isFinal } from "../protocol/states.ts";
 import { applyPointEvent } from "./points/apply.ts";
 import { applyTaskEvent } from "./tasks/apply.ts";
 import { nodeKey, type Core, type ValueOrigin } from "./core.ts";
@@ -22,6 +23,7 @@ export function apply(core: Core, event: HyperpilotEvent): void {
     case "leaseEnded":
     case "attemptEnded":
     case "checkpointStored":
+    case "checkpointDropped":
     case "pointFinal":
     case "jobStarted":
     case "jobEnded":
@@ -32,8 +34,31 @@ export function apply(core: Core, event: HyperpilotEvent): void {
       return changeQueue(core, event);
     case "tokenChanged":
       return changeToken(core, event);
+    case "serverRestored":
+      return startIncarnation(core, event);
     default:
       return assertNever(event);
+  }
+}
+
+/** Applies an event of an earlier time: blobs that it dropped are gone, or are found by the sweep. */
+export function replay(core: Core, event: HyperpilotEvent): void {
+  apply(core, event);
+  core.unreferenced.clear();
+}
+
+/** Every item that may still be granted gets the new incarnation, so that results of older grants are stale from here on. */
+function startIncarnation(core: Core, event: EventOf<"serverRestored">): void {
+  core.incarnation = event.incarnation;
+  core.nextTaskId = Math.max(core.nextTaskId, event.nextTaskId);
+  for (const task of core.tasks.values()) {
+    if (task.run !== null) task.run.epoch = [event.incarnation, task.run.epoch[1]];
+    for (const point of task.points.values()) {
+      if (isFinal(point.state)) continue;
+      point.epoch = [event.incarnation, point.epoch[1]];
+      point.lastSeq = 0;
+    }
+    task.version += 1;
   }
 }
 

@@ -4,7 +4,9 @@ import { HyperpilotError } from "../protocol/errors.ts";
 import { SERVER } from "../protocol/limits.ts";
 import type { Submission, Task } from "./core.ts";
 import type { Command, CommandOf, CommandValues, Principal } from "./inbox.ts";
+import { replacePilotsOfChanged } from "./pilot-drain.ts";
 import { removePilot } from "./pilots.ts";
+import { dropStoredCheckpoint } from "./points/checkpoints.ts";
 import { drainNode, endPilot, testQueue } from "./queues/operator.ts";
 import { sessionOfHarvester } from "./queues/output-requests.ts";
 import { changeLimits, control, retryPoints } from "./tasks/lifecycle.ts";
@@ -38,6 +40,7 @@ export function carryOut(
     }
     case "putQueue": {
       const { config, given, source } = command;
+      const former = turn.core.queues.get(config.name);
       emit(turn, {
         type: "queueChanged",
         name: config.name,
@@ -46,8 +49,9 @@ export function carryOut(
         ...(given === undefined ? {} : { given }),
         ...(source === undefined ? {} : { source }),
       });
+      if (former !== undefined) replacePilotsOfChanged(turn, former, config);
       turn.live.mayDispatch = true;
-      return command.config;
+      return config;
     }
     case "removeQueue":
       return removeQueue(turn, command, by);
@@ -69,6 +73,8 @@ export function carryOut(
       return drainNode(turn, command, by);
     case "fetchOutput":
       throw new Error("answered by the reactor, later");
+    case "dropCheckpoint":
+      return dropStoredCheckpoint(turn, command);
     case "exchangeBootSecret":
       return exchangeBootSecret(turn, command);
     default:

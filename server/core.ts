@@ -12,11 +12,12 @@ import {
   type SubmissionId,
   type TaskId,
 } from "../protocol/ids.ts";
+import type { BlobRef } from "../protocol/pilot-messages.ts";
 import type { QueueConfig } from "../protocol/queue.ts";
 import type { PointState, TaskState } from "../protocol/states.ts";
 import type { EffectiveLimits, Limits, TaskSpecification } from "../protocol/task.ts";
 import type { Role } from "./events.ts";
-import type { ReadyQueue } from "./points/ready-queue.ts";
+import type { ReadyPoints } from "./points/ready-points.ts";
 
 export interface Lease {
   readonly pilotId: PilotId;
@@ -24,10 +25,25 @@ export interface Lease {
   readonly jobId: JobId;
 }
 
+/** What evaluations of a point have left; the bytes are blobs. */
+export interface PointFiles {
+  /** Newest first. */
+  checkpoints: readonly BlobRef[];
+  /** A newer checkpoint came under the present lease. */
+  savedInLease: boolean;
+  /** Attempts that failed after they had begun from a checkpoint. */
+  failedRestores: number;
+  /** Of the last attempt. */
+  metadata: BlobRef | null;
+  metrics: BlobRef | null;
+}
+
 export interface Point {
   readonly id: PointId;
-  /** JSON text, byte for byte as proposed. */
+  /** JSON text, byte for byte as proposed: `{hp}`, of segmented tasks `[model_id, {hp}]`. */
   readonly text: string;
+  /** Index of its segment; 0 in a task without segments. */
+  readonly segment: number;
   readonly run: number | null;
   readonly retryOf: PointId | null;
   state: PointState;
@@ -46,6 +62,7 @@ export interface Point {
   loss: number | null;
   /** Journal sequence of the newest entry of its history. */
   historySeq: number;
+  files: PointFiles | null;
   /** The point was evaluated again as another one: it is not told to the steering any more. */
   retried: boolean;
 }
@@ -60,6 +77,40 @@ export interface Job {
   points: number;
 }
 
+/** One of the searches of a task, with its own points, caps and best; a task without segments is one search. */
+export interface SegmentState {
+  /** Its place in the list: hpogrid's `model_id`. */
+  readonly index: number;
+  readonly counts: Record<PointState, number>;
+  /** In the order of their ids; null in a task without segments, whose list is {@link Task.points}. */
+  readonly points: Point[] | null;
+  /** Points made by steering or drawn at random; retries are not among them. */
+  generated: number;
+  /** Why this segment will not be asked for any more. */
+  askingEnded: string | null;
+  /** A point became final, or limits were raised, since the last %IN; true before the first. */
+  newsForSteering: boolean;
+  best: Point | null;
+  /** Worst real loss, for penalties; null before the first. */
+  worstLoss: number | null;
+  lossCount: number;
+}
+
+/** What a run was opened for in one segment. */
+export interface AskedSegment {
+  readonly segment: number;
+  /** As of this run's %IN. */
+  readonly pending: number;
+  readonly generated: number;
+  readonly wanted: number;
+  /** Place among the segments that the run was opened for. */
+  readonly place: number;
+  /** Points that slots waiting for this run may still draw at random. */
+  draws: number;
+  /** Texts of those that were drawn. */
+  readonly drawn: Set<string>;
+}
+
 export interface OpenRun {
   readonly run: number;
   epoch: Epoch;
@@ -67,14 +118,22 @@ export interface OpenRun {
   readonly pending: number;
   readonly generated: number;
   readonly wanted: number;
+  /** The segments that were due when it was opened, by index. */
+  readonly asked: ReadonlyMap<number, AskedSegment>;
+  /** Sum of the draws that are left in them. */
+  draws: number;
+  /** Place at which the search for the next segment to draw in begins. */
+  nextDraw: number;
   /** Journal sequence of its opening: container runs are served in this order, which is round-robin by task. */
   readonly openedSeq: number;
   /** Who executes it; null for built-in steering and while a container's run waits for a central slot. */
   lease: { readonly pilotId: PilotId; readonly slot: number } | null;
 }
 
+/** Interruptions on one node because the task's image cannot be had there. */
 export interface ImageFailure {
   count: number;
+  /** What it said last. */
   detail: string;
 }
 
@@ -99,9 +158,14 @@ export interface Task {
   limits: Limits;
   effective: EffectiveLimits;
   readonly points: Map<PointId, Point>;
-  readonly ready: ReadyQueue<Point>;
+  readonly ready: ReadyPoints<Point>;
   readonly counts: Record<PointState, number>;
-  /** Points made by steering; retries are not among them. */
+  /** At least one. Sums over all of them are kept here in the task. */
+  readonly segments: readonly SegmentState[];
+  /** Segments that may still get points, and those for which a run is due as soon as none is open. */
+  readonly asking: Set<number>;
+  readonly due: Set<number>;
+  /** Points made by steering or drawn at random; retries are not among them. */
   generated: number;
   readonly jobs: Map<JobId, Job>;
   /** Active jobs that are charged. */
@@ -113,16 +177,13 @@ export interface Task {
   run: OpenRun | null;
   nextRun: number;
   runsFinished: number;
+  /** Why no segment at all will be asked for any more. */
   askingEnded: string | null;
   /** Why the last try of steering failed; null after an answer. */
   steeringFailure: string | null;
   /** Points that steering proposed beyond those wanted; they were left out. */
   surplusPoints: number;
-  /** A point became final, or limits were raised, since the last %IN; true before the first. */
-  newsForSteering: boolean;
   best: Point | null;
-  /** Worst real loss, for penalties; null before the first. */
-  worstLoss: number | null;
   lossCount: number;
   attemptsFailed: number;
   interruptions: number;
@@ -200,6 +261,10 @@ export interface Core {
   /** sha256 of a boot secret to its submission. */
   readonly submissionOfSecret: Map<string, SubmissionId>;
   readonly leasesByPilot: Map<PilotId, Map<string, LeaseRef>>;
+  /** References to each blob by its sha256: tasks' files, checkpoints, metadata, metrics. */
+  readonly blobs: Map<string, number>;
+  /** Blobs whose last reference went in the present turn. */
+  readonly unreferenced: Set<string>;
   /** Leased points by owner, for fair shares. */
   readonly leasedByOwner: Map<string, number>;
 }
@@ -219,6 +284,8 @@ export function createCore(): Core {
     submissions: new Map(),
     submissionOfSecret: new Map(),
     leasesByPilot: new Map(),
+    blobs: new Map(),
+    unreferenced: new Set(),
     leasedByOwner: new Map(),
   };
 }

@@ -1,10 +1,11 @@
 /** The data directory and the private files in it: nobody else on the machine may look inside. */
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readFile, rename, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { mkdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { HyperpilotError, errorText, systemErrorCode } from "../protocol/errors.ts";
+import { replaceFile } from "./disk.ts";
+import { systemDisk } from "./system-disk.ts";
 
-const PRIVATE_FILE = 0o600;
 const PRIVATE_DIRECTORY = 0o700;
 const OTHERS = 0o077;
 const KEY_BYTES = 32;
@@ -39,24 +40,8 @@ function tooOpen(what: string, remedy: string): HyperpilotError {
 }
 
 /** Writes a file that only its owner may read; after a crash the old or the new content is there, complete. */
-export async function writePrivateFile(path: string, content: string | Uint8Array): Promise<void> {
-  const temporary = `${path}.new`;
-  const file = await open(temporary, "w", PRIVATE_FILE);
-  try {
-    // The mode given to open is that of a new file only.
-    await file.chmod(PRIVATE_FILE);
-    await file.writeFile(content);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
-  const directory = await open(dirname(path), "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+export function writePrivateFile(path: string, content: string | Uint8Array): Promise<void> {
+  return replaceFile(systemDisk, path, Buffer.from(content));
 }
 
 /** The content, or null when there is no file. Errors: E_CONFIG when others may read it. */

@@ -1,22 +1,25 @@
 /** Executors of effects: everything that the reactor decided and that leaves the process. */
 import { assertNever } from "../protocol/assert-never.ts";
 import { HyperpilotError, errorText } from "../protocol/errors.ts";
-import { combinationsOf, parseSearchSpace } from "../protocol/search-space.ts";
+import { combinationsOf } from "../protocol/search-space.ts";
 import { isBuiltin } from "../protocol/task.ts";
 import type { Logger } from "../common/log.ts";
-import type { Core, Task } from "./core.ts";
+import type { KeptBlobs } from "./blobs/kept-blobs.ts";
+import type { AskedSegment, Core, Task } from "./core.ts";
 import type { Engine, Peers } from "./engine.ts";
 import type { BootSecretIssuer } from "./gateway/boot-secrets.ts";
-import type { Effect } from "./inbox.ts";
+import type { Effect, ProposedPart } from "./inbox.ts";
 import type { Asker } from "./samplers/asker.ts";
 import type { AskRequest } from "./samplers/sampler.ts";
-import { toldPoints } from "./tasks/steering.ts";
+import { isSegmented, parametersOf, segmentOf, spaceOf } from "./tasks/segments.ts";
+import { toldPointsIn } from "./tasks/steering.ts";
 
 export interface EffectDeps {
   readonly core: Core;
   readonly peers: Peers;
   readonly asker: Asker;
   readonly log: Logger;
+  readonly blobs: Pick<KeptBlobs, "settle">;
   readonly appendLog: (taskId: number, pointId: string, epoch: string, text: string) => void;
   readonly drawSecrets: BootSecretIssuer;
   /** Set once the engine exists: answers of steering go back through it. */
@@ -46,6 +49,8 @@ export function createExecutor(deps: EffectDeps): (effect: Outward) => void {
           who: effect.who,
           detail: effect.detail,
         });
+      case "blobs":
+        return deps.blobs.settle(effect.referred, effect.unreferenced);
       default:
         return assertNever(effect);
     }
@@ -57,11 +62,17 @@ function ask(deps: EffectDeps, effect: Extract<Outward, { type: "ask" }>): void 
   const { taskId, run, epoch } = effect;
   const task = deps.core.tasks.get(taskId);
   if (task?.run?.run !== run || !isBuiltin(task.spec.steering)) return;
+  const { method } = task.spec.steering;
+  const askSegment = async (asked: AskedSegment): Promise<ProposedPart> => {
+    const request = askRequest(task, run, method, asked);
+    const { texts, exhausted } = await deps.asker.ask(request, task.spec.steeringTimeoutSeconds);
+    return { segment: asked.segment, texts, exhausted };
+  };
   const answer = (
     value: Extract<Parameters<Engine["post"]>[0], { type: "proposed" }>["answer"],
   ): void => deps.engine().post({ type: "proposed", taskId, run, epoch, answer: value });
-  deps.asker.ask(askRequest(task, run, task.spec.steering.method)).then(
-    ({ texts, exhausted }) => answer({ ok: true, texts, exhausted }),
+  Promise.all([...task.run.asked.values()].map(askSegment)).then(
+    (parts) => answer({ ok: true, parts }),
     (error: unknown) => {
       const why = error instanceof HyperpilotError ? error.why : undefined;
       const reason = why === undefined ? errorText(error) : `${errorText(error)} ${why}`;
@@ -72,20 +83,28 @@ function ask(deps: EffectDeps, effect: Extract<Outward, { type: "ask" }>): void 
 }
 
 /**
- * The request of one run, also used to replay it. Independent draws from an endless space need no past points, which keeps
- * asks of very long random searches cheap.
+ * The request of one run in one segment, also used to replay it. Independent draws from an endless space need no past points,
+ * which keeps asks of very long random searches cheap.
  */
-export function askRequest(task: Task, run: number, method: AskRequest["method"]): AskRequest {
+export function askRequest(
+  task: Task,
+  run: number,
+  method: AskRequest["method"],
+  asked: Pick<AskedSegment, "segment" | "wanted">,
+): AskRequest {
   const { spec } = task;
-  const space = parseSearchSpace(spec.searchSpace, "searchSpace").parameters;
+  const { segment, wanted } = asked;
+  const space = spaceOf(spec, segment);
   const needsPast = method !== "random" || combinationsOf(space) < Number.POSITIVE_INFINITY;
+  const told = needsPast ? toldPointsIn(task, segmentOf(task, segment)) : [];
+  const place = isSegmented(task) ? `segment:${segment}:` : "";
   return {
     method,
     space,
     direction: spec.direction,
-    seed: `${spec.seed}:run:${run}`,
-    want: task.run?.wanted ?? 0,
+    seed: `${spec.seed}:${place}run:${run}`,
+    want: wanted,
     maxPoints: task.effective.maxPoints,
-    points: needsPast ? toldPoints(task) : [],
+    points: told.map((point) => ({ ...point, text: parametersOf(task, point) })),
   };
 }

@@ -16,6 +16,7 @@ import type {
 } from "./inbox.ts";
 import type { Live } from "./live.ts";
 import { react, type Reactor } from "./reactor.ts";
+import type { Turn } from "./turn.ts";
 
 /** Items taken in one go before other callbacks of the process get their turn. */
 const ITEMS_PER_TURN = 256;
@@ -27,6 +28,8 @@ export interface EngineDeps {
   readonly execute: (effect: Exclude<Effect, { type: "reply" | "replyError" }>) => void;
   /** Lets other callbacks run before `work`: setImmediate in the program. */
   readonly defer: (work: () => void) => void;
+  /** Is shown every turn before anything of it is durable, with the core as it is after it; for checks that change nothing. */
+  readonly onTurn?: (item: InboxItem, turn: Pick<Turn, "events" | "effects">) => void;
 }
 
 interface Waiter {
@@ -71,13 +74,14 @@ class EngineLoop implements RunningEngine {
   #work(): void {
     this.#scheduled = false;
     if (this.#deps.batcher.pendingEvents() > SERVER.unsyncedEventsMax) return this.#waitForDisk();
-    const { clock, reactor, batcher } = this.#deps;
+    const { clock, reactor, batcher, onTurn } = this.#deps;
     const now: Moment = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
     const wasFull = this.isFull();
     for (let taken = 0; taken < ITEMS_PER_TURN; taken += 1) {
       const item = this.#inbox.shift();
       if (item === undefined) break;
       const { events, effects } = react(reactor, item, now);
+      onTurn?.(item, { events, effects });
       batcher.add(
         events,
         effects.map((effect) => () => this.#perform(effect)),
@@ -189,13 +193,17 @@ class Inbox {
 }
 
 /** Posts a tick at a fixed interval until cancelled. */
-export function startTicking(engine: Engine, clock: Clock): Timer {
+export function startTicking(
+  engine: Pick<Engine, "post">,
+  clock: Clock,
+  intervalMs: number = SERVER.tickIntervalMs,
+): Timer {
   let timer: Timer;
   const tick = (): void => {
     engine.post({ type: "tick" });
-    timer = clock.setTimer(SERVER.tickIntervalMs, tick);
+    timer = clock.setTimer(intervalMs, tick);
   };
-  timer = clock.setTimer(SERVER.tickIntervalMs, tick);
+  timer = clock.setTimer(intervalMs, tick);
   return { cancel: () => timer.cancel() };
 }
 

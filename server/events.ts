@@ -11,13 +11,14 @@ import type {
   SubmissionId,
   TaskId,
 } from "../protocol/ids.ts";
-import type { Outcome } from "../protocol/pilot-messages.ts";
+import type { BlobRef, ImageCause, Outcome } from "../protocol/pilot-messages.ts";
 import type { QueueConfig } from "../protocol/queue.ts";
 import type { PointState, TaskState } from "../protocol/states.ts";
 import type { TaskSpecification } from "../protocol/task.ts";
 
 interface Base {
-  readonly v: 1;
+  /** Version of this type's payload; events come out of the journal in the present one (server/journal/present-event). */
+  readonly v: number;
   readonly atMs: number;
 }
 
@@ -30,7 +31,8 @@ export type LeaseEndReason =
   | "submissionEnded"
   | "newInstance"
   | "revoked"
-  | "interrupted";
+  | "interrupted"
+  | "restored";
 
 export type JobEndReason =
   | "noWork"
@@ -107,6 +109,13 @@ export type HyperpilotEvent =
       readonly pending: number;
       readonly generated: number;
       readonly wanted: number;
+      /** Of a segmented task: the same for each segment that was due; absent in others. */
+      readonly asked?: readonly {
+        readonly segment: number;
+        readonly pending: number;
+        readonly generated: number;
+        readonly wanted: number;
+      }[];
     })
   | (Base & {
       readonly type: "runAnswered";
@@ -115,6 +124,10 @@ export type HyperpilotEvent =
       readonly points: number;
       readonly surplus: number;
       readonly endsAsking: string | null;
+      /** Segments that will not be asked for any more, with the reason. */
+      readonly endsSegments?: readonly { readonly segment: number; readonly reason: string }[];
+      /** Segments with nothing pending that the answer left out while it served others: they are due again. */
+      readonly leftOut?: readonly number[];
     })
   | (Base & {
       readonly type: "runFailed";
@@ -130,6 +143,9 @@ export type HyperpilotEvent =
       readonly pointId: PointId;
       /** The point's JSON text, byte for byte. */
       readonly text: string;
+      /** Index of its segment; absent in a task without segments. */
+      readonly segment?: number;
+      /** The run that proposed it; null for retries and for points drawn at random while slots waited for steering. */
       readonly run: number | null;
       readonly retryOf: PointId | null;
     })
@@ -169,6 +185,10 @@ export type HyperpilotEvent =
       readonly node: string;
       readonly queue?: QueueName;
       readonly detail: string;
+      readonly restored?: string | undefined;
+      readonly warnings?: readonly string[] | undefined;
+      /** The task's image cannot be had anywhere; absent otherwise. */
+      readonly imageCause?: ImageCause;
       readonly previousSeq: number;
     })
   | (Base & {
@@ -183,7 +203,12 @@ export type HyperpilotEvent =
       readonly queue?: QueueName;
       readonly outcome: Outcome;
       readonly durationSeconds: number;
-      /** Journal sequence of the point's previous attemptEnded or leaseEnded, 0 for none: history is read backwards. */
+      readonly metadata?: BlobRef | undefined;
+      readonly metrics?: BlobRef | undefined;
+      /** sha256 of the checkpoint that the evaluation began from. */
+      readonly restored?: string | undefined;
+      readonly warnings?: readonly string[] | undefined;
+      /** Journal sequence of the previous event of the point's history, 0 for none: history is read backwards. */
       readonly previousSeq: number;
     })
   | (Base & {
@@ -194,6 +219,15 @@ export type HyperpilotEvent =
       readonly seq: number;
       readonly sha256: string;
       readonly sizeBytes: number;
+    })
+  | (Base & {
+      /** A stored checkpoint is of no use any more, such as a damaged one. */
+      readonly type: "checkpointDropped";
+      readonly taskId: TaskId;
+      readonly pointId: PointId;
+      readonly sha256: string;
+      readonly reason: string;
+      readonly previousSeq: number;
     })
   | (Base & {
       readonly type: "pointFinal";
@@ -225,7 +259,15 @@ export type HyperpilotEvent =
       readonly source?: string;
       readonly by: string;
     })
-  | (Base & { readonly type: "tokenChanged"; readonly change: TokenChange; readonly by: string });
+  | (Base & { readonly type: "tokenChanged"; readonly change: TokenChange; readonly by: string })
+  /** The journal came out of a backup: whatever was granted after the backup was made is older than any grant from now on. */
+  | (Base & {
+      readonly type: "serverRestored";
+      readonly incarnation: number;
+      readonly nextTaskId: TaskId;
+      /** When the backup was made. */
+      readonly backupAtMs: number;
+    });
 
 export type EventType = HyperpilotEvent["type"];
 export type EventOf<T extends EventType> = Extract<HyperpilotEvent, { type: T }>;

@@ -41,9 +41,13 @@ export function onHarvesterMessage(turn: Turn, item: HarvesterItem): void {
       return onHolds(turn, harvester, message);
     case "report":
       return onReport(turn, harvester, message);
-    case "ended":
+    case "ended": {
+      const { submissionId } = message;
       noteEnd(turn.core, turn.live, message, turn.now.monotonicMs);
-      return endSubmission(turn, message.submissionId, message.detail);
+      endSubmission(turn, submissionId, message.detail);
+      const noted = { type: "endNoted", submissionId } as const;
+      return effect(turn, { type: "toHarvester", session, message: noted });
+    }
     case "output":
       return answerOutput(turn, message);
     default:

@@ -1,5 +1,13 @@
 /** What enters the reactor, and what leaves it: closed unions. */
-import type { Epoch, Item, PilotId, QueueName, SubmissionId, TaskId } from "../protocol/ids.ts";
+import type {
+  Epoch,
+  Item,
+  PilotId,
+  PointId,
+  QueueName,
+  SubmissionId,
+  TaskId,
+} from "../protocol/ids.ts";
 import type { ErrorParts } from "../protocol/errors.ts";
 import type { FromHarvester, ToHarvester } from "../protocol/harvester-messages.ts";
 import type { FromPilot, ToPilot } from "../protocol/pilot-messages.ts";
@@ -63,6 +71,14 @@ export type Command =
       readonly drained: boolean;
       readonly reason: string;
     }
+  /** A stored checkpoint was found to be of no use. */
+  | {
+      readonly type: "dropCheckpoint";
+      readonly taskId: TaskId;
+      readonly pointId: PointId;
+      readonly sha256: string;
+      readonly reason: string;
+    }
   | {
       readonly type: "exchangeBootSecret";
       readonly sha256: string;
@@ -94,6 +110,7 @@ export interface CommandValues {
   readonly drainPilot: { readonly submissionId: SubmissionId; readonly said: string };
   readonly fetchOutput: { readonly submissionId: SubmissionId; readonly output: string };
   readonly drainNode: null;
+  readonly dropCheckpoint: null;
   readonly exchangeBootSecret: {
     readonly pilotId: PilotId;
     readonly submissionId: SubmissionId;
@@ -102,6 +119,15 @@ export interface CommandValues {
   };
 }
 export type CommandOf<T extends Command["type"]> = Extract<Command, { type: T }>;
+
+/** Proposals of built-in steering in one segment. */
+export interface ProposedPart {
+  readonly segment: number;
+  /** JSON texts `{hp}`. */
+  readonly texts: readonly string[];
+  /** Why there will never be more; null while there may be. */
+  readonly exhausted: string | null;
+}
 
 export type InboxItem =
   | {
@@ -135,8 +161,8 @@ export type InboxItem =
       readonly answer:
         | {
             readonly ok: true;
-            readonly texts: readonly string[];
-            readonly exhausted: string | null;
+            /** One per segment for which the run was opened; one of a task without segments. */
+            readonly parts: readonly ProposedPart[];
           }
         | { readonly ok: false; readonly reason: string };
     }
@@ -187,6 +213,12 @@ export type Effect =
       readonly what: string;
       readonly who: string;
       readonly detail: string;
+    }
+  /** Blobs that are referred to now, once more each, and blobs that nothing refers to any more. */
+  | {
+      readonly type: "blobs";
+      readonly referred: readonly string[];
+      readonly unreferenced: readonly string[];
     };
 
 /** What the reactor may use besides core and live: pure functions. */

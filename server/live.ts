@@ -6,7 +6,7 @@ import {
   type SubmissionState,
 } from "../protocol/harvester-messages.ts";
 import type { QueueConfig } from "../protocol/queue.ts";
-import type { GrantedItem } from "../protocol/pilot-messages.ts";
+import type { FromPilotOf, GrantedItem } from "../protocol/pilot-messages.ts";
 import type { Capacity, SlotResources } from "../protocol/resources.ts";
 
 export type SessionId = string;
@@ -40,6 +40,8 @@ export interface LivePilot {
   /** Item key to the number of beats in a row that lacked it. */
   readonly missedBeats: Map<string, number>;
   readonly specsSent: Set<TaskId>;
+  /** What its last beat said of running evaluations. */
+  warnings: NonNullable<FromPilotOf<"beat">["warnings"]>;
   /** Slots of equal queue, node and resources are interchangeable: the key of that class. */
   classKey: string;
 }
@@ -160,6 +162,13 @@ export interface OutputRequest {
   readonly deadlineMs: number;
 }
 
+/** How long a task stays away from a node. */
+export interface Cooldown {
+  readonly failuresInRow: number;
+  /** Monotonic. */
+  readonly untilMs: number;
+}
+
 export interface SlotRef {
   readonly pilot: LivePilot;
   readonly slot: LiveSlot;
@@ -178,6 +187,10 @@ export interface Live {
   readonly queues: Map<QueueName, LiveQueue>;
   /** Waiting slots by class, first come first served. */
   readonly waiting: Map<string, Set<SlotRef>>;
+  /** Task and node to the time for which the task stays away from it. */
+  readonly cooldowns: Map<string, Cooldown>;
+  /** Monotonic time of the last look at them. */
+  cooldownsSeenMs: number;
   /** Something changed that may let a waiting slot start. */
   mayDispatch: boolean;
   /** Tasks whose steering or end must be looked at after this message. */
@@ -195,6 +208,8 @@ export function createLive(): Live {
     outputRequests: new Map(),
     queues: new Map(),
     waiting: new Map(),
+    cooldowns: new Map(),
+    cooldownsSeenMs: 0,
     mayDispatch: false,
     touched: new Set(),
   };

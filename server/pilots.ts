@@ -4,11 +4,14 @@ import { compareEpochs, type Epoch, type Item } from "../protocol/ids.ts";
 import { WIRE } from "../protocol/limits.ts";
 import type { FromPilot, FromPilotOf, HeldLease } from "../protocol/pilot-messages.ts";
 import type { SlotResources } from "../protocol/resources.ts";
+import { isFinal } from "../protocol/states.ts";
 import { commonVersion, OUR_RANGE } from "../protocol/version.ts";
 import { nodeKey, type LeaseRef } from "./core.ts";
 import { CLOSE, type InboxItem } from "./inbox.ts";
 import { liveQueue, setWaiting, type LivePilot } from "./live.ts";
-import { drainPilot, endLease, endLeasesOfPilot, endRunLease } from "./points/leases.ts";
+import { drainPilot } from "./pilot-drain.ts";
+import { onCheckpoint } from "./points/checkpoints.ts";
+import { endLease, endLeasesOfPilot, endRunLease } from "./points/leases.ts";
 import { takeRequest } from "./points/requests.ts";
 import { onResult } from "./points/results.ts";
 import { onRunAnswer } from "./tasks/run-answers.ts";
@@ -46,7 +49,7 @@ function dispatchMessage(
     case "runAnswer":
       return onRunAnswer(turn, pilot, message);
     case "checkpoint":
-      return refuse(turn, pilot.session, "E_PROTOCOL", "checkpoint: no such lease was granted");
+      return onCheckpoint(turn, pilot, message);
     default:
       return assertNever(message);
   }
@@ -144,6 +147,7 @@ function openSession(
     grantOf: new Map(),
     missedBeats: new Map(),
     specsSent: new Set(),
+    warnings: [],
     classKey: classKey(queue, hello.slots[0]),
   };
   live.pilots.set(pilot.id, pilot);
@@ -196,7 +200,7 @@ function stopStale(turn: Turn, pilot: LivePilot, listed: readonly HeldLease[]): 
       (point.state === "leased" || point.state === "ready");
     if (mayGoOn) continue;
     // A finished evaluation whose acknowledgement was lost is listed too: its result is answered by itself.
-    if (point !== undefined && compareEpochs(point.epoch, epoch) === 0 && point.lastSeq > 0)
+    if (point !== undefined && compareEpochs(point.epoch, epoch) === 0 && isFinal(point.state))
       continue;
     const message = { type: "stop", item, epoch, reason: "the lease is over" } as const;
     effect(turn, { type: "toPilot", session: pilot.session, message });
@@ -223,6 +227,7 @@ function releaseUnheld(turn: Turn, { task, point }: LeaseRef, detail: string): v
 
 /** A lease whose grant the pilot has seen and that two beats in a row lack is released, counting nothing. */
 function onBeat(turn: Turn, pilot: LivePilot, beat: FromPilotOf<"beat">): void {
+  pilot.warnings = beat.warnings ?? [];
   const held = new Set(beat.leases.map(leaseKey));
   for (const ref of leasesOf(turn, pilot)) {
     const key = ref.point === null ? `${ref.task.id}:run` : `${ref.task.id}/${ref.point.id}`;
@@ -316,6 +321,7 @@ export function awaitPilots(turn: Turn): void {
       grantOf: new Map(),
       missedBeats: new Map(),
       specsSent: new Set(),
+      warnings: [],
       classKey: "",
     });
   }

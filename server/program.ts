@@ -14,8 +14,10 @@ import { ensureLocalTokens, writeAccess } from "./access-files.ts";
 import { createLeaseTokens } from "./auth/lease-tokens.ts";
 import { createSessionTokens } from "./auth/session-tokens.ts";
 import { sha256Hex } from "./auth/tokens.ts";
+import { backupStream } from "./backup/backup-stream.ts";
 import { createBatcher } from "./batch.ts";
 import { openDiskBlobs } from "./blobs/disk-blobs.ts";
+import { createKeptBlobs, startSweeping } from "./blobs/kept-blobs.ts";
 import { createAddressCheck, isLoopback, type ServerConfig } from "./config.ts";
 import { openDataDirectory, openServerKey } from "./data-directory.ts";
 import { createExecutor } from "./effects.ts";
@@ -24,14 +26,18 @@ import { createBootSecretIssuer, SERVER_PRINCIPAL } from "./gateway/boot-secrets
 import { listenForPeers } from "./gateway/listener.ts";
 import { Sessions } from "./gateway/sessions.ts";
 import type { ReactorPorts } from "./inbox.ts";
+import type { Journal } from "./journal/journal.ts";
 import { createLevelJournal } from "./journal/level-journal.ts";
+import { startSnapshotter } from "./journal/snapshotter.ts";
 import { createLive } from "./live.ts";
 import { createLogs } from "./logs.ts";
 import { localQueueChanges, type Machine } from "./queues/local-queue.ts";
 import type { RestDeps } from "./rest/context.ts";
 import { createRestServer } from "./rest/server.ts";
 import { restore } from "./restore.ts";
+import { openRegistrySecrets } from "./secrets/registry-secrets.ts";
 import { createAsker } from "./samplers/asker.ts";
+import { systemDisk } from "./system-disk.ts";
 
 export interface ProgramPorts {
   readonly clock: Clock;
@@ -81,9 +87,19 @@ async function open(config: ServerConfig, ports: ProgramPorts, closers: Closer[]
   closers.push(() => void lag.disable());
   const rest: RestDeps = {
     ...middle,
+    secrets: await openRegistrySecrets(join(config.data, "secrets"), clock),
     sessionTokens: createSessionTokens(key, clock),
     clock,
     log,
+    backup: (seq) =>
+      backupStream({
+        journal: middle.journal,
+        blobs: middle.blobs,
+        disk: systemDisk,
+        dataDirectory: config.data,
+        wallMs: () => clock.wallMs(),
+        seq,
+      }),
     gauges: gaugesOf(config.data, clock, () => lag.percentile(99) / 1e6),
   };
   const app = createRestServer(rest, config);
@@ -102,10 +118,8 @@ async function open(config: ServerConfig, ports: ProgramPorts, closers: Closer[]
   return address;
 }
 
-interface Middle extends Pick<
-  RestDeps,
-  "engine" | "sessions" | "journal" | "blobs" | "logs" | "leaseTokens"
-> {
+interface Middle extends Pick<RestDeps, "engine" | "sessions" | "blobs" | "logs" | "leaseTokens"> {
+  readonly journal: Journal;
   readonly engine: RunningEngine;
   readonly sessions: Sessions;
 }
@@ -120,9 +134,29 @@ async function openMiddle(
   const directory = join(config.data, "journal");
   const journal = createLevelJournal({ directory, clock, onHeadFailed: onFatal });
   closers.push(() => journal.close());
-  const { core, term } = await restore(journal);
-  log.info("restored", { seq: core.seq, tasks: core.tasks.size, term });
-  const blobs = await openDiskBlobs(join(config.data, "blobs"));
+  const snapshots = { disk: systemDisk, directory: join(directory, "snapshots") };
+  const { core, term, startedFrom, skipped } = await restore(journal, snapshots);
+  for (const { path, why } of skipped) log.warn("snapshotPassedOver", { path, why });
+  const fromSnapshotSeq = startedFrom?.seq ?? null;
+  log.info("restored", { seq: core.seq, fromSnapshotSeq, tasks: core.tasks.size, term });
+  const snapshotter = startSnapshotter({
+    journal,
+    directory: snapshots.directory,
+    clock,
+    log,
+    seq: () => core.seq,
+    startedFrom,
+    onBroken: onFatal,
+  });
+  closers.push(() => snapshotter.stop());
+  const blobs = createKeptBlobs({
+    blobs: await openDiskBlobs(join(config.data, "blobs")),
+    referencesTo: (sha256) => core.blobs.get(sha256) ?? 0,
+    clock,
+    log,
+  });
+  const sweeping = startSweeping({ blobs, clock, log });
+  closers.push(() => sweeping.stop());
   const logs = createLogs(join(config.data, "evaluation-logs"));
   const leaseTokens = createLeaseTokens(key);
   const asker = createAsker();
@@ -150,6 +184,7 @@ async function openMiddle(
     peers: sessions,
     asker,
     log,
+    blobs,
     appendLog,
     drawSecrets,
     engine: () => engine,

@@ -9,6 +9,8 @@ import type { Live } from "./live.ts";
 import { awaitPilots, expireSilentPilots, onPilotClosed, onPilotMessage } from "./pilots.ts";
 import { askForOutput, expireOutputRequests } from "./queues/output-requests.ts";
 import { dispatch } from "./points/broker.ts";
+import { wakeAfterCooldowns } from "./points/cooldowns.ts";
+import { referredBy } from "./points/files.ts";
 import { advance } from "./tasks/lifecycle.ts";
 import { ask, onProposed } from "./tasks/steering.ts";
 import { effect, type Turn } from "./turn.ts";
@@ -31,7 +33,17 @@ export function react(
   const turn: Turn = { ...reactor, now, events: [], effects: [] };
   take(turn, item);
   settle(turn);
+  tellBlobs(turn);
   return turn;
+}
+
+/** References that this turn has added and ended. */
+function tellBlobs(turn: Turn): void {
+  const referred = turn.events.flatMap(referredBy);
+  const unreferenced = [...turn.core.unreferenced];
+  turn.core.unreferenced.clear();
+  if (referred.length === 0 && unreferenced.length === 0) return;
+  effect(turn, { type: "blobs", referred, unreferenced });
 }
 
 function take(turn: Turn, item: InboxItem): void {
@@ -53,6 +65,7 @@ function take(turn: Turn, item: InboxItem): void {
     case "tick":
       expireSilentPilots(turn);
       expireOutputRequests(turn);
+      wakeAfterCooldowns(turn.live, turn.now.monotonicMs);
       return updateWanted(turn);
     default:
       return assertNever(item);

@@ -3,6 +3,7 @@ import type { Core } from "./core.ts";
 import { apply } from "./apply.ts";
 import type { HyperpilotEvent } from "./events.ts";
 import type { Effect, Moment, ReactorPorts } from "./inbox.ts";
+import { presentVersion } from "./journal/present-event.ts";
 import type { Live } from "./live.ts";
 import { tallyEvent } from "./queues/tally.ts";
 
@@ -21,7 +22,8 @@ export type NewEvent = Unstamped<HyperpilotEvent>;
 
 /** Applies the event to memory at once and appends it to the open batch; its task is looked at again before the turn ends. */
 export function emit(turn: Turn, event: NewEvent): void {
-  const stamped = { ...event, v: 1, atMs: turn.now.wallMs } as HyperpilotEvent;
+  const v = presentVersion(event.type);
+  const stamped = { ...event, v, atMs: turn.now.wallMs } as HyperpilotEvent;
   apply(turn.core, stamped);
   turn.events.push(stamped);
   tallyEvent(turn.core, turn.live, stamped);

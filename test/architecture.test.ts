@@ -23,7 +23,12 @@ const MAY_IMPORT: Readonly<Record<Folder, readonly Folder[]>> = {
 };
 
 /** What the client may start the other programs from, and by which files. */
-const PROGRAM_ENTRIES = ["server/main.ts", "pilot/main.ts", "harvester/main.ts"];
+const PROGRAM_ENTRIES = [
+  "server/main.ts",
+  "server/maintenance.ts",
+  "pilot/main.ts",
+  "harvester/main.ts",
+];
 const PROGRAM_STARTERS = [
   /^client\/main[^/]*\.ts$/,
   /^client\/up\.ts$/,
@@ -39,7 +44,7 @@ const PURE = [
   /^server\/(points|tasks|queues)\//,
   /^server\/samplers\/(?!worker\.ts|asker\.ts)/,
   /^harvester\/planner\.ts$/,
-  /^pilot\/(agent|slots)\.ts$/,
+  /^pilot\/(agent(-slot|-times|-messages|-port)?|slots|outbox|known-tasks|checkpoint-names)\.ts$/,
 ];
 const IMPURE_CALLS = /\b(Date\.now|Math\.random|performance\.now|new Date\(\))/;
 

@@ -38,9 +38,10 @@ export async function sendTask(context: Context, sending: Sending): Promise<Exit
   sending.onSubmitted?.(taskId);
   for (const warning of answer.warnings) output.talk(`Warning: ${neutralise(warning)}`);
   const { maxPoints, nParallelEvaluation } = effectiveLimits(spec.limits, isBuiltin(spec.steering));
+  const where = spec.segments.length === 0 ? "" : ` in each of ${spec.segments.length} segments`;
   const steering = isBuiltin(spec.steering) ? spec.steering.method : "container";
   const sentence =
-    `✓ Task ${taskId} "${neutralise(spec.name)}" submitted: ${maxPoints} points, ` +
+    `✓ Task ${taskId} "${neutralise(spec.name)}" submitted: ${maxPoints} points${where}, ` +
     `${nParallelEvaluation} at a time, steering ${steering}, seed ${spec.seed}.`;
   if (output.json) {
     if (!sending.wait) output.item("SubmittedTask", answer);

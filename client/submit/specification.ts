@@ -7,6 +7,7 @@ import { HyperpilotError } from "../../protocol/errors.ts";
 import { memberOf, parseJsonText, toValue } from "../../protocol/json-text.ts";
 import { TASK, USER_JSON } from "../../protocol/limits.ts";
 import { Needs } from "../../protocol/resources.ts";
+import { parseSearchSpaces } from "../../protocol/segmented-space.ts";
 import {
   Checkpoint,
   Evaluation,
@@ -14,6 +15,7 @@ import {
   TaskSpecification,
   effectiveLimits,
   isBuiltin,
+  searchCount,
 } from "../../protocol/task.ts";
 import type { OptionValues } from "../command.ts";
 import { usageError } from "../errors.ts";
@@ -28,7 +30,6 @@ import {
   steeringOption,
   wholeTaskOptions,
 } from "./option-parts.ts";
-import { checkSearchSpace } from "./search-space.ts";
 import { readUserFile } from "./user-file.ts";
 
 /** 2^47: seeds stay readable. */
@@ -63,7 +64,8 @@ export function checkedSpecification(draft: Draft, searchSpaceName: string): Tas
     ...parsed.data,
     direction: direction === "max" ? "max" : "min",
   };
-  if (isBuiltin(spec.steering)) checkSearchSpace(spec, searchSpaceName);
+  if (isBuiltin(spec.steering))
+    parseSearchSpaces(spec.searchSpace, spec.segments.length, searchSpaceName);
   checkCadence(spec);
   return spec;
 }
@@ -91,6 +93,7 @@ function checkCadence(spec: TaskSpecification): void {
   const { nPointsPerIteration, minUnevaluatedPoints } = effectiveLimits(
     spec.limits,
     isBuiltin(spec.steering),
+    searchCount(spec),
   );
   if (minUnevaluatedPoints < nPointsPerIteration) return;
   throw new HyperpilotError({

@@ -11,7 +11,7 @@ import {
   sparkline,
 } from "../format.ts";
 import { paint, type Style, type Tone } from "../style.ts";
-import { parametersText, stateText, stateTone } from "../words.ts";
+import { parametersText, segmentText, stateText, stateTone } from "../words.ts";
 
 export interface Shown {
   readonly detail: TaskDetail;
@@ -42,6 +42,7 @@ export function screenLines(shown: Shown, nowMs: number, style: Style): string[]
   if (detail.bestSoFar.length > 1) {
     lines.push(line("So far", sparkline(detail.bestSoFar, Math.min(60, style.columns - 8))));
   }
+  lines.push(...segmentLines(detail, line));
   const { active, charged, interrupted } = detail.jobs;
   const run = detail.runs.openRun === null ? "" : `, run ${detail.runs.openRun} going on`;
   lines.push(
@@ -57,6 +58,24 @@ export function screenLines(shown: Shown, nowMs: number, style: Style): string[]
         ),
   );
   return lines.slice(0, style.rows - 1);
+}
+
+/** Segments shown one by one. */
+const SEGMENTS_SHOWN = 8;
+
+function segmentLines(
+  { segments, limits }: TaskDetail,
+  line: (label: string, text: string) => string,
+): string[] {
+  const more = segments.length - SEGMENTS_SHOWN;
+  return [
+    ...segments
+      .slice(0, SEGMENTS_SHOWN)
+      .map((one) =>
+        line("Segment", `${neutralise(one.name)}: ${segmentText(one, limits.maxPoints)}`),
+      ),
+    ...(more > 0 ? [line("", `and ${more} more segments`)] : []),
+  ];
 }
 
 function timeText(detail: TaskDetail, nowMs: number): string {

@@ -31,6 +31,9 @@ const PASSED_ON = [
   "TMPDIR",
   "CUDA_VISIBLE_DEVICES",
   "HYPERPILOT_SCRATCH",
+  "HYPERPILOT_IMAGE_CACHE",
+  "HOME",
+  "XDG_RUNTIME_DIR",
 ];
 
 export function createLocalDriver(options: LocalDriverOptions): BatchDriver {

@@ -1,10 +1,11 @@
-/** Payloads in Apptainer, or in Singularity, its elder: SIF files and sandbox directories. */
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+/** Payloads in Apptainer, or in Singularity, its elder: SIF files, sandbox directories, images of registries made SIF files. */
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { HyperpilotError } from "../../protocol/errors.ts";
 import { findProgram } from "./find-program.ts";
-import { readHostSystem } from "./host-system.ts";
+import { makeHostRoot, readHostSystem } from "./host-system.ts";
 import { permittedImage } from "./image-directory.ts";
+import { kernelPaths } from "./kernel-paths.ts";
 import {
   type CommandEnd,
   type PayloadCommand,
@@ -13,6 +14,7 @@ import {
   WORK_DIRECTORY_INSIDE,
 } from "./runtime.ts";
 import { runSelfTest } from "./self-test.ts";
+import { createSifStore } from "./sif-store.ts";
 
 export interface ApptainerOptions {
   readonly name: "apptainer" | "singularity";
@@ -37,6 +39,7 @@ const PRELUDE = `echo '${STARTED}' >&3; exec 3>&-; HOME=${WORK_DIRECTORY_INSIDE}
 export function createApptainer(options: ApptainerOptions): Runtime {
   const { name, scratchDirectory } = options;
   const program = options.program ?? findProgram(name);
+  const empty = join(scratchDirectory, "empty");
   const remedy = `install ${name} (Debian: apt-get install apptainer) and allow user namespaces (user.max_user_namespaces above 0)`;
 
   function build(
@@ -57,6 +60,7 @@ export function createApptainer(options: ApptainerOptions): Runtime {
         "--quiet",
         "exec",
         ...isolation(),
+        ...(request.writableRoot === true ? ["--writable-tmpfs"] : []),
         "--pwd",
         WORK_DIRECTORY_INSIDE,
         ...[
@@ -64,6 +68,7 @@ export function createApptainer(options: ApptainerOptions): Runtime {
           ...(request.mounts ?? []).map((path) => bind(workDirectory, path)),
           bind(temporaryDirectory, "/tmp"),
           bind(temporaryDirectory, "/var/tmp"),
+          ...protection(empty),
           ...binds,
         ].flatMap((text) => ["--bind", text]),
         ...(request.gpus.length > 0 ? ["--nv"] : []),
@@ -77,13 +82,14 @@ export function createApptainer(options: ApptainerOptions): Runtime {
 
   return {
     name,
-    supports: (image) => image.startsWith("/"),
+    supports: (image) => image.startsWith("/") || image.startsWith("docker://"),
     command: (request) => {
       if (!request.image.startsWith("/")) throw unsupportedImage(name, request.image);
       return build(request, permittedImage(request), []);
     },
     pathsInside: () => ({ workDirectory: WORK_DIRECTORY_INSIDE, temporaryDirectory: "/tmp" }),
     verdict: (end) => verdict(name, end),
+    store: createSifStore({ name, program: program ?? name, path: OWN_PATH }),
     selfTest: async () => {
       if (program === null)
         return { works: false, reason: `${name} is not in PATH; to use it, ${remedy}` };
@@ -106,6 +112,18 @@ export function createApptainer(options: ApptainerOptions): Runtime {
 function isolation(): readonly string[] {
   const privileges = process.getuid?.() === 0 ? ["--no-privs"] : [];
   return [...privileges, "--containall", "--no-home", "--cleanenv"];
+}
+
+/** Root's payload owns what the node's root owns: settings of the kernel, and the files that the program binds by itself. */
+function protection(empty: string): readonly string[] {
+  if (process.getuid?.() !== 0) return [];
+  const { settings, belowSys } = kernelPaths();
+  const files = ["/etc/hosts", "/etc/localtime"].filter((path) => existsSync(path));
+  mkdirSync(empty, { recursive: true, mode: 0o700 });
+  return [
+    ...[...settings, "/sys", ...files].map((path) => `${bind(path, path)}:ro`),
+    ...belowSys.map((path) => `${bind(empty, path)}:ro`),
+  ];
 }
 
 /** Errors: E_RUNTIME for a path that the option cannot express. */
@@ -160,10 +178,6 @@ function unsupportedImage(name: string, image: string): HyperpilotError {
 /** An image for the self-test that every node has: an empty root with the node's own programs bound in, read-only. */
 function makeHostImage(image: string): { image: string; binds: readonly string[] } {
   const host = readHostSystem();
-  const own = ["/etc", "/proc", "/sys", "/dev", "/tmp", "/var/tmp", WORK_DIRECTORY_INSIDE];
-  for (const path of [...own, ...host.directories])
-    mkdirSync(join(image, path), { recursive: true });
-  for (const link of host.links) symlinkSync(link.target, join(image, link.path));
-  for (const file of ["passwd", "group"]) writeFileSync(join(image, "etc", file), "");
+  makeHostRoot(image, host, [WORK_DIRECTORY_INSIDE]);
   return { image, binds: host.directories.map((path) => `${bind(path, path)}:ro`) };
 }

@@ -6,6 +6,7 @@ import { findProgram } from "./find-program.ts";
 import { gpuDevices } from "./gpu-devices.ts";
 import { type HostSystem, readHostSystem } from "./host-system.ts";
 import { imageDirectory } from "./image-directory.ts";
+import { kernelPaths } from "./kernel-paths.ts";
 import {
   type CommandEnd,
   type PayloadCommand,
@@ -129,7 +130,10 @@ function rootArguments(
   host: HostSystem,
   identity: IdentityFiles,
 ): readonly string[] {
-  const kernel = ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/dev/shm"];
+  const kernel = [
+    ...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/dev/shm"],
+    ...kernelPaths().settings.flatMap((path) => ["--ro-bind", path, path]),
+  ];
   const temporary = ["/tmp", "/var/tmp"].flatMap((path) => [
     "--bind",
     request.temporaryDirectory,

@@ -1,4 +1,5 @@
-import { lstatSync, readlinkSync } from "node:fs";
+import { lstatSync, mkdirSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 
 /** What a `host:` payload sees of the node: system directories, and the few files below /etc that programs need. */
 export interface HostSystem {
@@ -49,4 +50,16 @@ export function readHostSystem(): HostSystem {
     (path) => lstatSync(path, { throwIfNoEntry: false }) !== undefined,
   );
   return { directories, links, configuration };
+}
+
+/**
+ * Makes the root of an image that runs the node's own programs once `host.directories` are bound over it: for self-tests,
+ * as no node has an image for certain.
+ */
+export function makeHostRoot(root: string, host: HostSystem, mountPoints: readonly string[]): void {
+  const own = ["/etc", "/proc", "/sys", "/dev", "/tmp", "/var/tmp", ...mountPoints];
+  for (const path of [...own, ...host.directories])
+    mkdirSync(join(root, path), { recursive: true });
+  for (const link of host.links) symlinkSync(link.target, join(root, link.path));
+  for (const file of ["passwd", "group"]) writeFileSync(join(root, "etc", file), "");
 }

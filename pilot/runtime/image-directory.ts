@@ -8,11 +8,13 @@ const PUBLIC_PATHS = ["/usr", "/opt", "/cvmfs"] as const;
 
 /**
  * The real path of a sandbox directory or SIF file. A task's user names the image, so "/" or a home directory as "image"
- * would show the node's files to the payload: only what the operator lets payloads read is taken. Errors: E_IMAGE.
+ * would show the node's files to the payload: only what the operator lets payloads read is taken, unless the operator chose
+ * the image. Errors: E_IMAGE.
  */
 export function permittedImage(request: PayloadRequest): string {
   const { image } = request;
   const path = realPath(image);
+  if (request.imageIsTrusted === true) return path;
   const allowed = [...PUBLIC_PATHS, ...request.readOnlyPaths];
   if (!allowed.some((directory) => isWithin(path, directory)))
     throw new HyperpilotError({

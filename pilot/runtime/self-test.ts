@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { errorText } from "../../protocol/errors.ts";
+import { HyperpilotError, errorText } from "../../protocol/errors.ts";
 import { PILOT } from "../../protocol/limits.ts";
 import type { PayloadCommand, PayloadRequest, Runtime, SelfTestResult } from "./runtime.ts";
 
@@ -21,7 +21,10 @@ export interface SelfTestOptions {
   readonly remedy: string;
   readonly scratchDirectory: string;
   /** The command for this request with an image of the runtime's own choice; `directory` is private and removed afterwards. */
-  command(request: Omit<PayloadRequest, "image">, directory: string): PayloadCommand;
+  command(
+    request: Omit<PayloadRequest, "image">,
+    directory: string,
+  ): PayloadCommand | Promise<PayloadCommand>;
   readonly verdict: Runtime["verdict"];
 }
 
@@ -42,7 +45,7 @@ export async function runSelfTest(options: SelfTestOptions): Promise<SelfTestRes
     mkdirSync(temporaryDirectory);
     const version = (await run(program, ["--version"], limits)).stdout.trim();
     const environment = { PATH: "/usr/bin:/bin" };
-    const built = options.command(
+    const built = await options.command(
       { workDirectory, temporaryDirectory, exec: EXEC, environment, readOnlyPaths: [], gpus: [] },
       directory,
     );
@@ -59,7 +62,8 @@ export async function runSelfTest(options: SelfTestOptions): Promise<SelfTestRes
     if (verdict.type === "runtimeFailed") return { works: false, reason: verdict.message };
     return { works: true, version: version.replace(/^\S+ (version )?/, "") };
   } catch (error) {
-    const reason = `${name} failed its self-test: ${errorText(error)}; ${remedy}`;
+    const why = error instanceof HyperpilotError ? `: ${error.why ?? ""}` : "";
+    const reason = `${name} failed its self-test: ${errorText(error)}${why}; ${remedy}`;
     return { works: false, reason };
   } finally {
     rmSync(directory, { recursive: true, force: true });

@@ -44,8 +44,11 @@ export async function startSwarm(options: SwarmOptions): Promise<Swarm> {
   return { connectSeconds, close: () => sockets.forEach((socket) => socket.terminate()) };
 }
 
-async function drawSecrets(options: SwarmOptions): Promise<string[]> {
-  const socket = await open(options.server, HARVESTER_SOCKET_PATH, options.harvesterToken);
+/** Boot secrets of as many submissions as there are to be pilots, as a harvester asks for them. */
+export async function drawSecrets(
+  options: Pick<SwarmOptions, "server" | "harvesterToken" | "queue" | "pilots">,
+): Promise<string[]> {
+  const socket = await openSocket(options.server, HARVESTER_SOCKET_PATH, options.harvesterToken);
   const secrets: string[] = [];
   const report = (): FromHarvesterInput => ({
     type: "report",
@@ -76,7 +79,8 @@ async function drawSecrets(options: SwarmOptions): Promise<string[]> {
   return secrets.slice(0, options.pilots);
 }
 
-function open(server: string, path: string, token: string): Promise<WebSocket> {
+/** Errors: the server cannot be reached, or refuses. */
+export function openSocket(server: string, path: string, token: string): Promise<WebSocket> {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(server.replace(/^http/, "ws") + path, {
       headers: { authorization: `Bearer ${token}` },
@@ -96,7 +100,7 @@ async function startPilot(options: SwarmOptions, secret: string): Promise<WebSoc
   });
   if (!response.ok) throw new Error(`pilot-sessions: ${response.status} ${await response.text()}`);
   const { token } = PilotSessionAnswer.parse(await response.json());
-  const socket = await open(options.server, PILOT_SOCKET_PATH, token);
+  const socket = await openSocket(options.server, PILOT_SOCKET_PATH, token);
   attach(socket, options);
   const resources = { cpus: 1, memoryBytes: 4e9, gpus: [] };
   const capacity = {

@@ -32,7 +32,7 @@ export async function startServerUnderTest(options: {
 }
 
 /** User and system time, fields 14 and 15 of /proc/PID/stat in ticks of 10 ms (proc(5)). */
-function cpuSecondsOf(pid: number): number {
+export function cpuSecondsOf(pid: number): number {
   const text = readFileSync(`/proc/${pid}/stat`, "utf8");
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) / 100;

@@ -27,8 +27,10 @@ export const SERVER_PRINCIPAL: Principal = { user: "server", roles: ["admin"] };
 
 export interface IssuerDeps {
   readonly engine: () => Pick<Engine, "execute">;
-  readonly peers: Peers;
+  readonly peers: Pick<Peers, "toHarvester">;
   readonly log: Logger;
+  /** Source of secrets; the machine's randomness when it is not given. */
+  readonly draw?: () => DrawnSecret;
 }
 
 export type BootSecretIssuer = (wish: {
@@ -45,10 +47,9 @@ export type BootSecretIssuer = (wish: {
  */
 export function createBootSecretIssuer(deps: IssuerDeps): BootSecretIssuer {
   return ({ session, queue, harvester, count }) => {
-    const drawn = Array.from(
-      { length: Math.min(count, HARVESTER.submissionsPerReportMax) },
-      drawBootSecret,
-    );
+    const { draw = drawBootSecret } = deps;
+    const length = Math.min(count, HARVESTER.submissionsPerReportMax);
+    const drawn = Array.from({ length }, () => draw());
     const secrets = drawn.map(({ id, sha256 }) => ({ submissionId: id, sha256 }));
     const command = { type: "addBootSecrets", queue, harvester, secrets } as const;
     deps
@@ -70,8 +71,10 @@ function bootSecrets(queue: string, drawn: readonly DrawnSecret[]): ToHarvester 
 export interface ExchangeDeps {
   readonly engine: Pick<Engine, "execute" | "read">;
   readonly sessions: Pick<Sessions, "isAlive" | "cut">;
-  readonly sessionTokens: SessionTokens;
+  readonly sessionTokens: Pick<SessionTokens, "issue">;
   readonly log: Logger;
+  /** Source of ids for new pilots; the machine's randomness when it is not given. */
+  readonly newPilotId?: () => string;
 }
 
 /**
@@ -89,7 +92,7 @@ export async function exchangeBootSecret(
     type: "exchangeBootSecret",
     sha256: sha256Hex(secret),
     instance,
-    newPilotId: `pilot-${randomBytes(6).toString("hex")}`,
+    newPilotId: deps.newPilotId?.() ?? `pilot-${randomBytes(6).toString("hex")}`,
   });
   const { pilotId, submissionId, queue, leaseSeconds } = value;
   const token = await deps.sessionTokens.issue({ pilotId, submissionId, queue });

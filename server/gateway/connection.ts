@@ -136,7 +136,7 @@ export class Connection {
   checkHello(): void {
     const silentMs = this.options.clock.monotonicMs() - this.openedMs;
     if (!this.saidHello && silentMs > WIRE.helloTimeoutMs)
-      this.turnAway(CLOSE.protocolViolation, "no hello in time");
+      this.turnAway(CLOSE.tooSlow, "no hello in time");
   }
 
   /** Pings; a peer that left two pings unanswered is cut. */

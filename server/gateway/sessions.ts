@@ -21,6 +21,8 @@ export interface SessionsDeps {
   readonly engine: Pick<Engine, "post" | "isFull" | "onDrained">;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Begins the ids of sessions; drawn when it is not given. Ids of another process's sessions must never be taken for ours. */
+  readonly prefix?: string;
 }
 
 /** What a new connection is registered under. */
@@ -44,8 +46,7 @@ export class Sessions implements Peers {
   private readonly byPilot = new Map<PilotId, Entry>();
   private readonly dirty = new Set<Connection>();
   private readonly paused = new Set<Connection>();
-  /** Ids of another process's sessions must never be taken for ours. */
-  private readonly prefix = randomBytes(6).toString("hex");
+  private readonly prefix: string;
   private nextNumber = 0;
   private step = 0;
   private timer: Timer;
@@ -53,6 +54,7 @@ export class Sessions implements Peers {
 
   constructor(deps: SessionsDeps) {
     this.deps = deps;
+    this.prefix = deps.prefix ?? randomBytes(6).toString("hex");
     deps.engine.onDrained(() => this.resumeAll());
     this.timer = deps.clock.setTimer(CHECK_STEP_MS, () => this.checkGroup());
   }

@@ -1,10 +1,8 @@
 /** The head file: how far the journal reached, kept beside it, because LevelDB drops damaged records silently. */
-import { readFileSync } from "node:fs";
-import { open, rename } from "node:fs/promises";
-import { dirname } from "node:path";
 import { z } from "zod";
 import { systemErrorCode } from "../../protocol/errors.ts";
-import { brokenJournal } from "./record.ts";
+import { replaceFile, type Disk } from "../disk.ts";
+import { brokenJournal } from "./journal-errors.ts";
 
 const HeadFile = z.strictObject({
   version: z.literal(1),
@@ -15,20 +13,17 @@ const HeadFile = z.strictObject({
 export type HeadFile = z.infer<typeof HeadFile>;
 
 /** The head, or null when there is no file. Errors: E_JOURNAL_BROKEN when it cannot be read. */
-export function readHead(file: string): HeadFile | null {
-  let text: string;
+export async function readHead(disk: Disk, file: string): Promise<HeadFile | null> {
+  let bytes: Uint8Array | null;
   try {
-    text = readFileSync(file, "utf8");
+    bytes = await disk.read(file);
   } catch (error) {
-    if (systemErrorCode(error) === "ENOENT") return null;
-    throw brokenJournal(
-      0,
-      `its head file cannot be read: ${systemErrorCode(error) ?? "unknown error"}`,
-      error,
-    );
+    const why = `its head file cannot be read: ${systemErrorCode(error) ?? "unknown error"}`;
+    throw brokenJournal(0, why, error);
   }
+  if (bytes === null) return null;
   try {
-    return HeadFile.parse(JSON.parse(text));
+    return HeadFile.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
   } catch (error) {
     throw brokenJournal(0, "its head file is damaged", error);
   }
@@ -36,23 +31,9 @@ export function readHead(file: string): HeadFile | null {
 
 export type HeadToWrite = Omit<HeadFile, "version">;
 
-/** Writes the head so that after a crash the old or the new one is there: temp, fsync, rename, fsync of the directory. */
-export async function writeHead(file: string, head: HeadToWrite): Promise<void> {
-  const temporary = `${file}.new`;
-  const handle = await open(temporary, "w", 0o600);
-  try {
-    await handle.writeFile(
-      JSON.stringify({ version: 1, seq: head.seq, hash: head.hash, term: head.term }),
-    );
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(temporary, file);
-  const directory = await open(dirname(file), "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+/** Writes the head; after a crash the old or the new one is there. */
+export async function writeHead(disk: Disk, file: string, head: HeadToWrite): Promise<void> {
+  const { seq, hash, term } = head;
+  const text = JSON.stringify({ version: 1, seq, hash, term });
+  await replaceFile(disk, file, Buffer.from(text));
 }

@@ -1,4 +1,4 @@
-/** What the journal says to people, apart from a broken chain (record.ts). */
+/** What the journal says to people. */
 import { HyperpilotError, errorText } from "../../protocol/errors.ts";
 
 /** Another process has the journal. */
@@ -49,6 +49,34 @@ export function writeFailed(seq: number, cause: unknown): HyperpilotError {
       why: detail,
       remedy:
         "Nothing that was acknowledged is lost. Free space or repair the disk under the data directory, then start the server again: pilots come back by themselves.",
+    },
+    cause,
+  );
+}
+
+/** The error with which a server refuses to start. */
+export function brokenJournal(seq: number, why: string, cause?: unknown): HyperpilotError {
+  return new HyperpilotError(
+    {
+      code: "E_JOURNAL_BROKEN",
+      message: `The journal is broken at event ${seq}.`,
+      why,
+      remedy:
+        "The server does not start on it, because results could be missing. Keep a copy of the data directory, check the disk, and restore the last backup: hyperpilot server restore --from FILE --data NEWDIR",
+    },
+    cause,
+  );
+}
+
+/** An intact journal that this program cannot read: nothing in it may be skipped. */
+export function tooNew(seq: number, why: string, cause?: unknown): HyperpilotError {
+  return new HyperpilotError(
+    {
+      code: "E_JOURNAL_VERSION",
+      message: `This program is too old for the journal: event ${seq} was written by a newer one.`,
+      why,
+      remedy:
+        "Nothing is lost or changed. Start the newer program again, or restore a backup that this one wrote.",
     },
     cause,
   );

@@ -1,5 +1,6 @@
 /** The Journal port: an append-only chain of batches of events, durable when `append` resolves. */
 import type { HyperpilotEvent } from "../events.ts";
+import type { StoredRecord } from "./record-store.ts";
 
 /** The last batch that is known to be durable. `seq` is the sequence number of its last event; 0 and an empty hash: none. */
 export interface Head {
@@ -20,8 +21,13 @@ export interface Journal {
    * Errors: E_JOURNAL_LOCKED (another process has it), E_JOURNAL_BROKEN (gap, hash mismatch, ends before its head).
    */
   open(): Promise<{ readonly term: number; readonly head: Head }>;
-  /** All batches from the one that holds `fromSeq`, in order, each checked against the chain. Throws E_JOURNAL_BROKEN. */
-  read(fromSeq: number): AsyncIterable<Batch>;
+  /**
+   * All batches from the one that holds `fromSeq`, in order, each checked against the chain. With the hash of the record before,
+   * that record must end right before `fromSeq`. Throws E_JOURNAL_BROKEN, E_JOURNAL_VERSION (written by a newer program).
+   */
+  read(fromSeq: number, previousHash?: string): AsyncIterable<Batch>;
+  /** The records as they are stored, unchecked, from the one that holds `fromSeq` to the last that is durable now. */
+  records(fromSeq: number): AsyncIterable<StoredRecord>;
   /** The event with this number, or undefined. */
   event(seq: number): Promise<HyperpilotEvent | undefined>;
   /**

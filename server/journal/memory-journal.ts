@@ -1,9 +1,16 @@
 /** The journal in memory, with the same chain: for tests and the simulator, with faults on demand. */
 import type { HyperpilotError } from "../../protocol/errors.ts";
 import type { HyperpilotEvent } from "../events.ts";
-import { fenced, writeFailed } from "./journal-errors.ts";
+import { brokenJournal, fenced, writeFailed } from "./journal-errors.ts";
 import type { Batch, Head, Journal } from "./journal.ts";
-import { NO_HASH, decodeRecord, encodeRecord, misfitOf, type EncodedRecord } from "./record.ts";
+import {
+  NO_HASH,
+  decodeRecord,
+  encodeRecord,
+  misfitOf,
+  openRecord,
+  type EncodedRecord,
+} from "./record.ts";
 
 /** What survives a restart; share it between two journals to restart. */
 export interface MemoryDisk {
@@ -45,12 +52,20 @@ export function createMemoryJournal(options: MemoryJournalOptions = {}): Journal
       tail = headOf(disk);
       return Promise.resolve({ term: disk.term, head: tail });
     },
-    async *read(fromSeq) {
+    async *read(fromSeq, previousHash) {
       let previous = NO_HASH;
       for (const { key, value } of [...disk.records]) {
         const { batch, hash, lastSeq } = decodeRecord(key, value, previous);
+        if (previousHash !== undefined && batch.firstSeq === fromSeq && previous !== previousHash)
+          throw brokenJournal(fromSeq, "its record does not follow the one before (hash chain)");
         previous = hash;
         if (lastSeq >= fromSeq) yield await Promise.resolve(batch);
+      }
+    },
+    async *records(fromSeq) {
+      for (const { key, value } of [...disk.records]) {
+        const { lastSeq } = openRecord(key, value, null);
+        if (lastSeq >= fromSeq) yield await Promise.resolve([key, value] as const);
       }
     },
     event: (seq) => {
@@ -78,6 +93,6 @@ export function createMemoryJournal(options: MemoryJournalOptions = {}): Journal
 function headOf(disk: MemoryDisk): Head {
   const last = disk.records.at(-1);
   if (last === undefined) return { seq: 0, hash: NO_HASH };
-  const { lastSeq, hash } = decodeRecord(last.key, last.value, null);
+  const { lastSeq, hash } = openRecord(last.key, last.value, null);
   return { seq: lastSeq, hash };
 }

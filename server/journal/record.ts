@@ -1,9 +1,10 @@
 /** Form of one journal record: a batch, chained to the one before by sha256. */
 import { createHash } from "node:crypto";
 import { decodeTrusted, encode } from "../../protocol/codec.ts";
-import { HyperpilotError, errorText } from "../../protocol/errors.ts";
-import type { HyperpilotEvent } from "../events.ts";
+import { errorText } from "../../protocol/errors.ts";
+import { brokenJournal, tooNew } from "./journal-errors.ts";
 import type { Batch } from "./journal.ts";
+import { presentEvent } from "./present-event.ts";
 
 const RECORD_VERSION = 1;
 
@@ -29,18 +30,21 @@ export function encodeRecord(batch: Batch, previousHash: string): EncodedRecord 
   return { key: recordKey(batch.firstSeq), value, hash };
 }
 
-export interface DecodedRecord {
-  readonly batch: Batch;
-  readonly hash: string;
+/** A record whose bytes are those that were written; its events are not looked at yet. */
+export interface OpenedRecord {
+  readonly firstSeq: number;
   readonly lastSeq: number;
+  readonly hash: string;
+  /** The events, encoded. */
+  readonly body: Uint8Array;
 }
 
-/** Decodes and checks one record against the chain. Errors: E_JOURNAL_BROKEN. */
-export function decodeRecord(
+/** Checks one record against the chain. Errors: E_JOURNAL_BROKEN. */
+export function openRecord(
   key: string,
   value: Uint8Array,
   previousHash: string | null,
-): DecodedRecord {
+): OpenedRecord {
   const firstSeq = Number.parseInt(key, 16);
   let fields: unknown;
   try {
@@ -49,12 +53,13 @@ export function decodeRecord(
     throw brokenJournal(firstSeq, `its record cannot be read: ${errorText(error)}`);
   }
   const [version, count, previous, hash, body] = Array.isArray(fields) ? (fields as unknown[]) : [];
-  if (version !== RECORD_VERSION) {
-    throw brokenJournal(
+  if (typeof version === "number" && version > RECORD_VERSION)
+    throw tooNew(
       firstSeq,
-      `its record has version ${String(version)}, this program reads ${RECORD_VERSION}`,
+      `Its record has version ${version}, this program reads ${RECORD_VERSION}.`,
     );
-  }
+  if (version !== RECORD_VERSION)
+    throw brokenJournal(firstSeq, "its record has an unknown version");
   const isShaped =
     typeof previous === "string" && typeof hash === "string" && body instanceof Uint8Array;
   if (!isShaped || typeof count !== "number")
@@ -64,10 +69,27 @@ export function decodeRecord(
   }
   if (hashOf(previous, firstSeq, body) !== hash)
     throw brokenJournal(firstSeq, "its record was changed (hash)");
-  const events = decodeTrusted(body) as HyperpilotEvent[];
-  if (events.length !== count)
+  return { firstSeq, lastSeq: firstSeq + count - 1, hash, body };
+}
+
+export interface DecodedRecord {
+  readonly batch: Batch;
+  readonly hash: string;
+  readonly lastSeq: number;
+}
+
+/** Decodes and checks one record against the chain, its events in their present form. Errors: E_JOURNAL_BROKEN, E_JOURNAL_VERSION. */
+export function decodeRecord(
+  key: string,
+  value: Uint8Array,
+  previousHash: string | null,
+): DecodedRecord {
+  const { firstSeq, lastSeq, hash, body } = openRecord(key, value, previousHash);
+  const written = decodeTrusted(body);
+  if (!Array.isArray(written) || written.length !== lastSeq - firstSeq + 1)
     throw brokenJournal(firstSeq, "its record holds another number of events than it says");
-  return { batch: { firstSeq, events }, hash, lastSeq: firstSeq + count - 1 };
+  const events = written.map((event, index) => presentEvent(event, firstSeq + index));
+  return { batch: { firstSeq, events }, hash, lastSeq };
 }
 
 /** A batch that would leave a hole, or be none, is a mistake of the caller: the journal stays as it is. */
@@ -79,18 +101,4 @@ export function misfitOf(batch: Batch, tailSeq: number): Error | null {
 
 function hashOf(previousHash: string, firstSeq: number, body: Uint8Array): string {
   return createHash("sha256").update(`${previousHash}:${firstSeq}:`).update(body).digest("hex");
-}
-
-/** The error with which a server refuses to start. */
-export function brokenJournal(seq: number, why: string, cause?: unknown): HyperpilotError {
-  return new HyperpilotError(
-    {
-      code: "E_JOURNAL_BROKEN",
-      message: `The journal is broken at event ${seq}.`,
-      why,
-      remedy:
-        "The server does not start on it, because results could be missing. Keep a copy of the data directory, check the disk, and restore the last backup.",
-    },
-    cause,
-  );
 }

@@ -12,7 +12,16 @@ import {
   type Task,
 } from "../core.ts";
 import type { EventOf } from "../events.ts";
+import { ownText, sharedEpoch, sharedPointState } from "./compact-points.ts";
+import {
+  beginLease,
+  dropCheckpoint,
+  endAttemptFiles,
+  endPointFiles,
+  storeCheckpoint,
+} from "./files.ts";
 import { dropRunLease, runKey, taskOf } from "../tasks/apply.ts";
+import { refreshSegment, segmentOf } from "../tasks/segments.ts";
 
 type PointEvent = EventOf<
   | "pointGenerated"
@@ -20,6 +29,7 @@ type PointEvent = EventOf<
   | "leaseEnded"
   | "attemptEnded"
   | "checkpointStored"
+  | "checkpointDropped"
   | "pointFinal"
   | "jobStarted"
   | "jobEnded"
@@ -48,7 +58,12 @@ export function applyPointEvent(core: Core, event: PointEvent): void {
     case "pointFinal":
       return finish(core, task, event);
     case "checkpointStored":
-      return;
+      return storeCheckpoint(core, pointOf(task, event.pointId), event);
+    case "checkpointDropped": {
+      const point = pointOf(task, event.pointId);
+      point.historySeq = core.seq;
+      return dropCheckpoint(core, point, event.sha256);
+    }
     default:
       return assertNever(event);
   }
@@ -83,19 +98,29 @@ function moveTo(task: Task, point: Point, state: PointState): void {
   if (!POINT_TRANSITIONS[point.state].includes(state)) {
     throw new Error(`point ${task.id}/${point.id}: ${point.state} is never followed by ${state}`);
   }
+  const segment = segmentOf(task, point.segment);
   task.counts[point.state] -= 1;
   task.counts[state] += 1;
-  point.state = state;
+  segment.counts[point.state] -= 1;
+  segment.counts[state] += 1;
+  const stillPending = isPending(point.state) && isPending(state);
+  point.state = sharedPointState(state);
+  if (!stillPending) refreshSegment(task, segment);
+}
+
+function isPending(state: PointState): boolean {
+  return state === "ready" || state === "leased";
 }
 
 function generate(task: Task, event: EventOf<"pointGenerated">): void {
   const point: Point = {
     id: event.pointId,
-    text: event.text,
+    text: ownText(event.text),
+    segment: event.segment ?? 0,
     run: event.run,
     retryOf: event.retryOf,
     state: "ready",
-    epoch: [0, 0],
+    epoch: sharedEpoch([0, 0]),
     lastSeq: 0,
     lease: null,
     jobId: -1,
@@ -105,13 +130,32 @@ function generate(task: Task, event: EventOf<"pointGenerated">): void {
     interruptionsInRow: 0,
     loss: null,
     historySeq: 0,
+    files: null,
     retried: false,
   };
   task.points.set(point.id, point);
+  const segment = segmentOf(task, point.segment);
   task.counts.ready += 1;
+  segment.counts.ready += 1;
+  segment.points?.push(point);
   task.ready.push(point);
-  if (event.retryOf === null) task.generated += 1;
-  else pointOf(task, event.retryOf).retried = true;
+  if (event.retryOf === null) {
+    task.generated += 1;
+    segment.generated += 1;
+    if (event.run === null) noteDraw(task, point);
+  } else pointOf(task, event.retryOf).retried = true;
+  refreshSegment(task, segment);
+}
+
+/** A point was drawn at random for a slot that waits for the open run. */
+function noteDraw(task: Task, point: Point): void {
+  const asked = task.run?.asked.get(point.segment);
+  if (task.run === null || asked === undefined)
+    throw new Error(`point ${task.id}/${point.id} was drawn without a run`);
+  asked.draws -= 1;
+  asked.drawn.add(point.text);
+  task.run.draws -= 1;
+  task.run.nextDraw = (asked.place + 1) % task.run.asked.size;
 }
 
 function grant(core: Core, task: Task, event: EventOf<"leaseGranted">): void {
@@ -121,8 +165,9 @@ function grant(core: Core, task: Task, event: EventOf<"leaseGranted">): void {
   if (job === undefined) throw new Error(`lease without its job ${task.id}/${event.jobId}`);
   moveTo(task, point, "leased");
   job.points += 1;
-  point.epoch = event.epoch;
+  point.epoch = sharedEpoch(event.epoch);
   point.lastSeq = 0;
+  beginLease(point);
   point.jobId = event.jobId;
   point.node = job.node;
   point.lease = { pilotId: event.pilotId, slot: event.slot, jobId: event.jobId };
@@ -164,7 +209,7 @@ function endLease(core: Core, task: Task, event: EventOf<"leaseEnded">): void {
     point.interruptionsInRow += 1;
     task.interruptions += 1;
   }
-  if (isImageFailure(event)) noteImageFailure(task, event);
+  if (event.imageCause !== undefined) noteImageFailure(task, event);
   if (event.infrastructure)
     blameNode(core, task, event.node, task.jobs.get(point.jobId)?.queue ?? "");
   if (point.state === "leased") {
@@ -173,18 +218,12 @@ function endLease(core: Core, task: Task, event: EventOf<"leaseEnded">): void {
   }
 }
 
-const IMAGE_FAILURE = "imagePull: ";
-
-function isImageFailure(event: EventOf<"leaseEnded">): boolean {
-  return event.interruption && event.detail.startsWith(IMAGE_FAILURE);
-}
-
-function noteImageFailure(task: Task, event: EventOf<"leaseEnded">): void {
-  const known = task.imageFailures.get(event.node);
+function noteImageFailure(task: Task, { node, detail }: EventOf<"leaseEnded">): void {
+  const known = task.imageFailures.get(node);
   // More nodes than decide anything need not be told apart.
   if (known === undefined && task.imageFailures.size >= TASK.failFastNodes) return;
-  const detail = event.detail.slice(IMAGE_FAILURE.length);
-  task.imageFailures.set(event.node, { count: (known?.count ?? 0) + 1, detail });
+  const words = detail.replace(/^imagePull: /, "");
+  task.imageFailures.set(node, { count: (known?.count ?? 0) + 1, detail: words });
 }
 
 function blameNode(core: Core, task: Task, node: string, queue: string): void {
@@ -208,6 +247,7 @@ function endAttempt(core: Core, task: Task, event: EventOf<"attemptEnded">): voi
   point.historySeq = core.seq;
   point.attempts = event.attempt;
   point.interruptionsInRow = 0;
+  endAttemptFiles(core, point, event);
   chargeJob(task, point.jobId);
   const queue = task.jobs.get(point.jobId)?.queue;
   const health = queue === undefined ? undefined : core.nodes.get(nodeKey(queue, event.node));
@@ -257,20 +297,30 @@ function endJob(task: Task, jobId: number): void {
 
 function finish(core: Core, task: Task, event: EventOf<"pointFinal">): void {
   const point = pointOf(task, event.pointId);
-  if (dropLease(core, task, point) !== null) point.epoch = [core.incarnation, point.epoch[1] + 1];
+  if (dropLease(core, task, point) !== null)
+    point.epoch = sharedEpoch([core.incarnation, point.epoch[1] + 1]);
+  const segment = segmentOf(task, point.segment);
+  // A point that is given up makes room for another: without that, a search would wait for it for ever.
+  if (event.state !== "cancelled") segment.newsForSteering = true;
   moveTo(task, point, event.state);
+  endPointFiles(core, task, point);
   if (event.state === "cancelled" || event.state === "notEvaluated") return;
-  task.newsForSteering = true;
   if (event.state !== "done" || event.loss === null) return;
-  point.loss = event.loss;
+  const { loss } = event;
+  point.loss = loss;
   task.lossCount += 1;
+  segment.lossCount += 1;
   task.failures.clear();
   task.imageFailures.clear();
-  if (task.worstLoss === null || isBetter(task, task.worstLoss, event.loss))
-    task.worstLoss = event.loss;
-  const best = task.best?.loss ?? null;
-  if (best === null || isBetter(task, event.loss, best)) {
+  if (segment.worstLoss === null || isBetter(task, segment.worstLoss, loss))
+    segment.worstLoss = loss;
+  if (isFirstOrBetter(task, loss, segment.best)) segment.best = point;
+  if (isFirstOrBetter(task, loss, task.best)) {
     task.best = point;
-    task.bestSoFar.push([task.lossCount, event.loss]);
+    task.bestSoFar.push([task.lossCount, loss]);
   }
+}
+
+function isFirstOrBetter(task: Task, loss: number, best: Point | null): boolean {
+  return best?.loss == null || isBetter(task, loss, best.loss);
 }

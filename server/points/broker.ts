@@ -1,27 +1,69 @@
 /** Brings ready points to waiting slots: first come first served among equal slots, fair shares among tasks. */
 import type { GrantedItem } from "../../protocol/pilot-messages.ts";
 import type { Item } from "../../protocol/ids.ts";
+import type { QueueConfig } from "../../protocol/queue.ts";
 import { isBuiltin } from "../../protocol/task.ts";
 import type { Core, Job, OpenRun, Point, Task } from "../core.ts";
 import { setWaiting, type LivePilot, type LiveSlot, type SlotRef } from "../live.ts";
+import { isSegmented, maxPointsOf, segmentName } from "../tasks/segments.ts";
+import { drawPoint } from "../tasks/while-steering.ts";
 import { effect, emit, type Turn } from "../turn.ts";
+import { isCoolingDown } from "./cooldowns.ts";
 import {
   compareShares,
   endJob,
+  mayDrawPoint,
   mayStartJob,
   reasonToEndJob,
   slotFits,
+  slotFitsFirst,
+  takesPoints,
   walltimeSuffices,
 } from "./jobs.ts";
 
-/** Starts jobs on waiting slots while there are points that fit. CPU tasks prefer slots without GPUs. */
+/** Starts jobs on waiting slots while there are points that fit; slots still idle then draw points for tasks that want it. */
 export function dispatch(turn: Turn): void {
   turn.live.mayDispatch = false;
+  if (turn.live.waiting.size === 0) return;
   grantRuns(turn);
-  const candidates = [...turn.core.activeTasks].filter(mayStartJob);
+  handOut(turn, mayStartJob);
+  handOut(turn, mayDrawPoint);
+}
+
+/** CPU tasks prefer slots without GPUs; a task with several forms of slot prefers slots of the first. */
+function handOut(turn: Turn, mayTake: (task: Task) => boolean): void {
+  const candidates = [...turn.core.activeTasks].filter(mayTake);
   if (candidates.length === 0) return;
   const classes = [...turn.live.waiting.values()].sort((a, b) => gpusOf(a) - gpusOf(b));
-  for (const refs of classes) serveClass(turn, refs, candidates);
+  for (const refs of classes) {
+    const fits = (task: Task, queue: QueueConfig, slot: LiveSlot): boolean =>
+      slotFitsFirst(task, queue, slot) ||
+      (task.spec.needs.alternatives.length > 0 &&
+        slotFits(task, queue, slot) &&
+        !findsFirstForm(turn, task));
+    serveClass(turn, refs, candidates, { mayTake, fits });
+  }
+  const flexible = candidates.filter((task) => task.spec.needs.alternatives.length > 0);
+  if (!flexible.some(mayTake)) return;
+  for (const refs of classes) serveClass(turn, refs, flexible, { mayTake, fits: slotFits });
+}
+
+/** Whether a slot of the task's first form is waiting. */
+function findsFirstForm(turn: Turn, task: Task): boolean {
+  for (const refs of turn.live.waiting.values()) {
+    for (const { pilot, slot } of refs) {
+      const queue = openQueue(turn, pilot);
+      if (queue !== null && slotFitsFirst(task, queue, slot)) return true;
+      break;
+    }
+  }
+  return false;
+}
+
+/** The queue of a pilot, unless it takes no work. */
+function openQueue(turn: Turn, pilot: LivePilot): QueueConfig | null {
+  const queue = turn.core.queues.get(pilot.queue);
+  return queue === undefined || queue.state === "offline" || queue.state === "drain" ? null : queue;
 }
 
 /** Brings open runs of container steering to slots of central queues, the longest open first. */
@@ -38,7 +80,7 @@ function grantRuns(turn: Turn): void {
   for (const refs of turn.live.waiting.values()) {
     for (const { pilot, slot } of refs) {
       const queue = turn.core.queues.get(pilot.queue);
-      if (queue?.role !== "central" || queue.state === "offline" || queue.state === "drain") break;
+      if (queue?.role !== "central" || !takesPoints(queue)) break;
       const next = open.shift();
       if (next === undefined) return;
       grantRun(turn, next.task, pilot, slot);
@@ -61,7 +103,7 @@ function grantRun(turn: Turn, task: Task, pilot: LivePilot, slot: LiveSlot): voi
   });
   setWaiting(turn.live, pilot, slot, false);
   const item = { type: "steering", taskId: task.id, run: run.run } as const;
-  const { nPointsPerIteration, maxPoints } = task.effective;
+  const { nPointsPerIteration } = task.effective;
   const granted: GrantedItem = {
     item,
     epoch: run.epoch,
@@ -70,8 +112,8 @@ function grantRun(turn: Turn, task: Task, pilot: LivePilot, slot: LiveSlot): voi
     pointText: "",
     seed: seedOf(turn, `${task.spec.seed}:run:${run.run}`),
     token: turn.ports.leaseToken(item, run.epoch),
-    // Unreduced: steering programs subtract the pending points themselves (iDDS's contract).
-    steering: { numPoints: nPointsPerIteration, maxPoints },
+    // Unreduced: steering programs subtract the pending points themselves, in each segment (iDDS's contract).
+    steering: { numPoints: nPointsPerIteration, maxPoints: maxPointsOf(task) },
   };
   sendGrant(turn, pilot, slot, [granted]);
 }
@@ -81,20 +123,34 @@ function gpusOf(refs: ReadonlySet<SlotRef>): number {
   return 0;
 }
 
-function serveClass(turn: Turn, refs: ReadonlySet<SlotRef>, candidates: readonly Task[]): void {
+interface Rules {
+  readonly mayTake: (task: Task) => boolean;
+  readonly fits: (task: Task, queue: QueueConfig, slot: LiveSlot) => boolean;
+}
+
+function serveClass(
+  turn: Turn,
+  refs: ReadonlySet<SlotRef>,
+  candidates: readonly Task[],
+  { mayTake, fits }: Rules,
+): void {
   let fitting: readonly Task[] | null = null;
   for (const { pilot, slot } of refs) {
     const queue = turn.core.queues.get(pilot.queue);
-    if (queue === undefined || queue.state === "offline" || queue.state === "drain") return;
-    fitting ??= candidates.filter((task) => slotFits(task, queue, slot));
-    const task = smallestShare(turn.core, fitting, (one) =>
-      walltimeSuffices(one, pilot, turn.now.monotonicMs),
-    );
-    if (task === null) {
-      if (!fitting.some(mayStartJob)) return;
-      continue;
+    if (queue === undefined || !takesPoints(queue)) return;
+    fitting ??= candidates.filter((task) => fits(task, queue, slot));
+    const accepts = (one: Task): boolean =>
+      mayTake(one) &&
+      walltimeSuffices(one, pilot, turn.now.monotonicMs) &&
+      !isCoolingDown(turn.live, one, pilot, turn.now.monotonicMs);
+    let task = smallestShare(turn.core, fitting, accepts);
+    while (task !== null && task.counts.ready === 0 && !drawPoint(turn, task)) {
+      const usedUp = task;
+      fitting = fitting.filter((one) => one !== usedUp);
+      task = smallestShare(turn.core, fitting, accepts);
     }
-    startJob(turn, task, pilot, slot);
+    if (task !== null) startJob(turn, task, pilot, slot);
+    else if (!fitting.some(mayTake)) return;
   }
 }
 
@@ -105,7 +161,7 @@ function smallestShare(
 ): Task | null {
   let best: Task | null = null;
   for (const task of tasks) {
-    if (!mayStartJob(task) || !accepts(task)) continue;
+    if (!accepts(task)) continue;
     if (best === null || compareShares(core, task, best) < 0) best = task;
   }
   return best;
@@ -159,7 +215,8 @@ function grantNext(turn: Turn, task: Task, job: Job, pilot: LivePilot): void {
 
 function grantedItem(turn: Turn, task: Task, point: Point, slot: LiveSlot): GrantedItem {
   const item = { type: "evaluation", taskId: task.id, pointId: point.id } as const;
-  return {
+  const checkpoints = point.files?.checkpoints ?? [];
+  const granted: GrantedItem = {
     item,
     epoch: point.epoch,
     slot: slot.index,
@@ -167,7 +224,10 @@ function grantedItem(turn: Turn, task: Task, point: Point, slot: LiveSlot): Gran
     pointText: point.text,
     seed: seedOf(turn, `${task.spec.seed}:${point.id}`),
     token: turn.ports.leaseToken(item, point.epoch),
+    ...(checkpoints.length === 0 ? {} : { checkpoints: [...checkpoints] }),
   };
+  if (!isSegmented(task)) return granted;
+  return { ...granted, segment: { id: point.segment, name: segmentName(task, point.segment) } };
 }
 
 /** First 32 bits, big-endian, of the text's SHA-256: equal in all attempts of a point and all tries of a run. */
@@ -190,8 +250,8 @@ export function sendGrant(
     const task = turn.core.tasks.get(item.taskId);
     if (task === undefined || pilot.specsSent.has(task.id)) continue;
     pilot.specsSent.add(task.id);
-    // A pilot needs no search space, and one of the largest would not fit into a frame.
-    specs.push({ taskId: task.id, spec: { ...task.spec, searchSpace: "" } });
+    // A pilot needs no search space and no other segments, and the largest would not fit into a frame.
+    specs.push({ taskId: task.id, spec: { ...task.spec, searchSpace: "", segments: [] } });
   }
   slot.lastGrant = { requestNo: slot.requestNo, items };
   effect(turn, {

@@ -1,5 +1,5 @@
 /** Jobs: the stay of a task on a slot. When one may begin, go on, and end. */
-import { lackingFor } from "../../protocol/resources.ts";
+import { lackingFor, lackingForForm, type SlotOffer } from "../../protocol/resources.ts";
 import { TASK } from "../../protocol/limits.ts";
 import type { QueueConfig } from "../../protocol/queue.ts";
 import { unchargedActiveJobs, type Core, type Job, type Task } from "../core.ts";
@@ -31,6 +31,18 @@ export function mayStartJob(task: Task): boolean {
   );
 }
 
+/** Whether a slot that would stay idle may draw a point at random for the task: it waits for its steering. */
+export function mayDrawPoint(task: Task): boolean {
+  return (
+    task.run !== null &&
+    task.run.draws > 0 &&
+    task.state === "running" &&
+    task.counts.ready === 0 &&
+    task.jobs.size < task.effective.nParallelEvaluation &&
+    !jobLimitReached(task)
+  );
+}
+
 /** What keeps the task out of a queue as configured; empty when nothing does. */
 export function queueLacks(task: Task, queue: QueueConfig): string[] {
   const lacks: string[] = [];
@@ -39,7 +51,7 @@ export function queueLacks(task: Task, queue: QueueConfig): string[] {
     lacks.push(`is not among the queues that the task names (${task.spec.queues.join(", ")})`);
   }
   if (task.spec.needs.internet && !queue.internet)
-    lacks.push("has no internet access, and the task asks for it");
+    lacks.push("does not reach the internet, which the task asks for");
   const { walltimeSeconds } = queue.slot;
   const { timeoutSeconds } = task.spec.evaluation;
   if (
@@ -54,7 +66,25 @@ export function queueLacks(task: Task, queue: QueueConfig): string[] {
   return lacks;
 }
 
-/** Whether a slot of a queue fits the task. */
+/** Whether points and runs may be granted in the queue at all. */
+export function takesPoints(queue: QueueConfig): boolean {
+  return queue.state !== "offline" && queue.state !== "drain";
+}
+
+/** A slot of the queue as configured: which models of GPU it has is not known. */
+export function slotOffer({ slot }: QueueConfig): SlotOffer {
+  return { cpus: slot.cpus, memoryBytes: slot.memoryMiB * 1_048_576, gpus: slot.gpus };
+}
+
+/** Whether a slot of a queue fits the task in the form that the task states first. */
+export function slotFitsFirst(task: Task, queue: QueueConfig, slot: LiveSlot): boolean {
+  return (
+    queueLacks(task, queue).length === 0 &&
+    lackingForForm(task.spec.needs, slot.resources).length === 0
+  );
+}
+
+/** Whether a slot of a queue fits the task in any of its forms. */
 export function slotFits(task: Task, queue: QueueConfig, slot: LiveSlot): boolean {
   return (
     queueLacks(task, queue).length === 0 && lackingFor(task.spec.needs, slot.resources).length === 0
@@ -99,7 +129,7 @@ export function reasonToEndJob(
   if (!walltimeSuffices(task, pilot, turn.now.monotonicMs)) return "walltime";
   const slot = pilot.slots[job.slot];
   const queue = turn.core.queues.get(pilot.queue);
-  if (slot === undefined || queue === undefined) return "pilotGone";
+  if (slot === undefined || queue === undefined || !takesPoints(queue)) return "pilotGone";
   for (const other of turn.core.activeTasks) {
     if (other === task || !mayStartJob(other)) continue;
     if (compareShares(turn.core, other, task) < 0 && slotFits(other, queue, slot))

@@ -1,8 +1,9 @@
 /** Ends of leases other than by a result: interruptions, releases, revocations, lost pilots. */
 import { TASK } from "../../protocol/limits.ts";
+import type { ImageCause } from "../../protocol/pilot-messages.ts";
 import { nodeKey, type Point, type Task } from "../core.ts";
-import type { JobEndReason, LeaseEndReason } from "../events.ts";
-import type { LivePilot } from "../live.ts";
+import type { EventOf, JobEndReason, LeaseEndReason } from "../events.ts";
+import { drainPilot } from "../pilot-drain.ts";
 import { effect, emit, type Turn } from "../turn.ts";
 import { endJob } from "./jobs.ts";
 
@@ -12,6 +13,8 @@ export interface LeaseEnd {
   readonly infrastructure: boolean;
   readonly seq: number | null;
   readonly detail: string;
+  readonly left?: Pick<EventOf<"leaseEnded">, "warnings" | "restored">;
+  readonly imageCause?: ImageCause;
   readonly jobEnd: JobEndReason;
 }
 
@@ -30,6 +33,8 @@ export function endLease(turn: Turn, task: Task, point: Point, end: LeaseEnd): v
     node: point.node,
     queue,
     detail: end.detail,
+    ...end.left,
+    ...(end.imageCause === undefined ? {} : { imageCause: end.imageCause }),
     previousSeq: point.historySeq,
   });
   endJob(turn, task, point.jobId, end.jobEnd);
@@ -73,6 +78,26 @@ export function endLeasesOfPilot(
   }
 }
 
+/** All leases that a backup brought back: their pilots may have lost, ended or lost again what they held, and nothing is counted. */
+export function endRestoredLeases(turn: Turn): void {
+  const detail = "the server was restored from a backup";
+  const all = [...turn.core.leasesByPilot.values()].flatMap((leases) => [...leases.values()]);
+  for (const { task, point } of all) {
+    if (point === null) {
+      endRunLease(turn, task, "restored", detail);
+      continue;
+    }
+    endLease(turn, task, point, {
+      reason: "restored",
+      interruption: false,
+      infrastructure: false,
+      seq: null,
+      detail,
+      jobEnd: "pilotGone",
+    });
+  }
+}
+
 /** Ends the lease on an open run: it waits for another central slot, which uses none of its tries. */
 export function endRunLease(turn: Turn, task: Task, reason: LeaseEndReason, detail: string): void {
   if (task.run?.lease == null) return;
@@ -103,22 +128,6 @@ function drainBadNode(turn: Turn, queue: string, node: string): void {
   for (const pilot of turn.live.pilots.values()) {
     if (pilot.queue === queue && pilot.capacity.node === node) drainPilot(turn, pilot, reason);
   }
-}
-
-/** The pilot takes no further items; what runs there ends by itself. */
-export function drainPilot(
-  turn: Turn,
-  pilot: LivePilot,
-  reason: string,
-  stopRunning = false,
-): void {
-  pilot.draining = true;
-  if (pilot.session === null) return;
-  effect(turn, {
-    type: "toPilot",
-    session: pilot.session,
-    message: { type: "drain", stopRunning, reason },
-  });
 }
 
 /** Takes a leased or ready point out for good; a running payload is stopped, its epoch is raised in the same event. */

@@ -26,6 +26,22 @@ export class ReadyQueue<T> {
     return null;
   }
 
+  /** What would come up, in order. An item that was pushed again has its place by the last time, as its earlier entry was taken. */
+  waiting(isReady: (item: T) => boolean): T[] {
+    const last = new Set<T>();
+    for (let index = this.items.length - 1; index >= this.first; index -= 1) {
+      const item = this.items[index];
+      if (item !== undefined && isReady(item)) last.add(item);
+    }
+    return [...last].reverse();
+  }
+
+  /** Drops what would be skipped: after a replay, which takes nothing, that is nearly everything. */
+  compact(isReady: (item: T) => boolean): void {
+    this.items = this.waiting(isReady);
+    this.first = 0;
+  }
+
   /** Entries kept, skipped ones included. */
   get length(): number {
     return this.items.length - this.first;

@@ -1,42 +1,63 @@
 /** Results of evaluations: fenced, recorded once, answered `accepted` or `stale`. */
 import { compareEpochs } from "../../protocol/ids.ts";
-import type { FromPilotOf } from "../../protocol/pilot-messages.ts";
+import type { FromPilotOf, InterruptionReason } from "../../protocol/pilot-messages.ts";
 import { TASK } from "../../protocol/limits.ts";
 import { isFinal } from "../../protocol/states.ts";
 import type { Point, Task } from "../core.ts";
 import { CLOSE } from "../inbox.ts";
-import type { LivePilot } from "../live.ts";
+import { setWaiting, type LivePilot } from "../live.ts";
 import { effect, emit, type Turn } from "../turn.ts";
 import { isLastAttempt } from "./apply.ts";
 import { continueJob } from "./broker.ts";
+import { noteNodeFailed, noteNodeWorked } from "./cooldowns.ts";
 import { endJob } from "./jobs.ts";
 import { endLease } from "./leases.ts";
 import { takeRequest } from "./requests.ts";
 
 type Result = FromPilotOf<"result">;
+/** What a pilot writes under a lease on a point. */
+type LeaseWrite = Result | FromPilotOf<"checkpoint">;
 
 /** Applies one result, answers it, and lets the slot go on. */
 export function onResult(turn: Turn, pilot: LivePilot, result: Result): void {
   const verdict = judge(turn, pilot, result);
   if (verdict === "violation") return closeForViolation(turn, pilot, result);
   answer(turn, pilot, result, verdict.type === "stale" ? "stale" : "accepted");
-  if (verdict.type === "current")
+  if (result.next === null && isLeaving(result)) takeNoMore(turn, pilot);
+  if (verdict.type === "current") {
     record(turn, { task: verdict.task, point: verdict.point, pilot }, result);
+    noteNode(turn, verdict.task, pilot, result.outcome);
+  }
   goOn(turn, pilot, result, verdict.type === "stale" ? null : verdict);
 }
 
-type Verdict =
+function isLeaving({ outcome }: Result): boolean {
+  if (outcome.type !== "interrupted") return false;
+  return outcome.reason === "eviction" || outcome.reason === "drain";
+}
+
+/** An evicted pilot is about to go: what its other slots were granted now would only be interrupted. */
+function takeNoMore(turn: Turn, pilot: LivePilot): void {
+  pilot.draining = true;
+  for (const slot of pilot.slots) setWaiting(turn.live, pilot, slot, false);
+}
+
+export type Verdict =
   | { readonly type: "stale" }
   | { readonly type: "repeated"; readonly task: Task; readonly point: Point }
   | { readonly type: "current"; readonly task: Task; readonly point: Point };
 
-function judge(turn: Turn, pilot: LivePilot, result: Result): Verdict | "violation" {
+/** Whether a write is the present lease's, and new. */
+export function judge(turn: Turn, pilot: LivePilot, result: LeaseWrite): Verdict | "violation" {
   if (result.item.type !== "evaluation") return "violation";
   const task = turn.core.tasks.get(result.item.taskId);
   const point = task?.points.get(result.item.pointId);
-  if (task === undefined || point === undefined) return "violation";
+  // Granted after the backup that this server was restored from: it knows nothing of it.
+  const isOfFormer = result.epoch[0] < turn.core.incarnation;
+  if (task === undefined || point === undefined)
+    return isOfFormer ? { type: "stale" } : "violation";
   const age = compareEpochs(result.epoch, point.epoch);
-  if (age > 0) return "violation";
+  if (age > 0) return isOfFormer ? { type: "stale" } : "violation";
   if (age < 0) return { type: "stale" };
   if (point.lease !== null && point.lease.pilotId !== pilot.id) return "violation";
   if (result.seq <= point.lastSeq) return { type: "repeated", task, point };
@@ -44,8 +65,8 @@ function judge(turn: Turn, pilot: LivePilot, result: Result): Verdict | "violati
   return { type: "current", task, point };
 }
 
-function closeForViolation(turn: Turn, pilot: LivePilot, result: Result): void {
-  const detail = `result for ${JSON.stringify(result.item)} at epoch ${result.epoch.join(".")} that was never granted to it`;
+export function closeForViolation(turn: Turn, pilot: LivePilot, result: LeaseWrite): void {
+  const detail = `${result.type} for ${JSON.stringify(result.item)} at epoch ${result.epoch.join(".")} that was never granted to it`;
   effect(turn, { type: "audit", what: "protocolViolation", who: pilot.id, detail });
   if (pilot.session === null) return;
   effect(turn, {
@@ -61,7 +82,12 @@ function closeForViolation(turn: Turn, pilot: LivePilot, result: Result): void {
   });
 }
 
-function answer(turn: Turn, pilot: LivePilot, result: Result, type: "accepted" | "stale"): void {
+export function answer(
+  turn: Turn,
+  pilot: LivePilot,
+  result: LeaseWrite,
+  type: "accepted" | "stale",
+): void {
   if (pilot.session === null) return;
   const message = { type, item: result.item, epoch: result.epoch, seq: result.seq };
   effect(turn, { type: "toPilot", session: pilot.session, message });
@@ -97,6 +123,9 @@ function record(turn: Turn, { task, point, pilot }: Recorded, result: Result): v
     queue: task.jobs.get(point.jobId)?.queue ?? pilot.queue,
     outcome,
     durationSeconds: result.durationSeconds,
+    ...(result.metadata === undefined ? {} : { metadata: result.metadata }),
+    ...(result.metrics === undefined ? {} : { metrics: result.metrics }),
+    ...leftBy(result),
     previousSeq: point.historySeq,
   });
   if (outcome.type === "loss") return finalize(turn, task, point, outcome.loss);
@@ -118,19 +147,42 @@ function record(turn: Turn, { task, point, pilot }: Recorded, result: Result): v
   }
 }
 
+/** An eviction says nothing about the node. */
+function noteNode(turn: Turn, task: Task, pilot: LivePilot, outcome: Result["outcome"]): void {
+  if (outcome.type !== "interrupted") noteNodeWorked(turn.live, task, pilot);
+  else if (!isEviction(outcome.reason))
+    noteNodeFailed(turn.live, task, pilot, turn.now.monotonicMs);
+}
+
+function isEviction(reason: InterruptionReason): boolean {
+  return reason === "eviction" || reason === "drain" || reason === "pilotStop";
+}
+
+/** What an event says besides, only where there is something to say. */
+function leftBy({ restored, warnings = [] }: Result) {
+  return {
+    ...(restored === undefined ? {} : { restored }),
+    ...(warnings.length === 0 ? {} : { warnings }),
+  };
+}
+
 function recordInterruption(turn: Turn, task: Task, point: Point, result: Result): void {
   const { outcome } = result;
   if (outcome.type !== "interrupted") return;
-  const evicted =
-    outcome.reason === "eviction" || outcome.reason === "drain" || outcome.reason === "pilotStop";
+  const evicted = isEviction(outcome.reason);
+  const { imageCause } = outcome;
   // Without a loss the image itself is suspected, and the task is paused; a node is not drained for a mistyped name.
-  const isImages = outcome.reason === "imagePull" && task.lossCount === 0;
+  const isImages = imageCause !== undefined && task.lossCount === 0;
+  // What ended the lease before has counted already: one lease is one interruption.
+  const isCounted = point.lease === null;
   endLease(turn, task, point, {
     reason: "interrupted",
-    interruption: true,
-    infrastructure: !evicted && !isImages,
+    interruption: !isCounted,
+    infrastructure: !evicted && !isImages && !isCounted,
+    ...(imageCause === undefined ? {} : { imageCause }),
     seq: result.seq,
     detail: `${outcome.reason}: ${outcome.message}`,
+    left: leftBy(result),
     jobEnd: "interrupted",
   });
 }

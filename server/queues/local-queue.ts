@@ -42,6 +42,7 @@ export function localQueue(machine: Machine, readOnlyPaths: readonly string[]): 
     },
     limits: { maxPilots: 1 },
     runtime: "auto",
+    internet: true,
     readOnlyPaths: [...readOnlyPaths],
   });
 }

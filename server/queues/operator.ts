@@ -4,7 +4,7 @@ import { SITE } from "../../protocol/limits.ts";
 import { nodeKey } from "../core.ts";
 import type { CommandOf, CommandValues } from "../inbox.ts";
 import { liveQueue } from "../live.ts";
-import { drainPilot } from "../points/leases.ts";
+import { drainPilot } from "../pilot-drain.ts";
 import { effect, emit, type Turn } from "../turn.ts";
 import { findSubmission, noSuchPilot, sessionOfHarvester } from "./output-requests.ts";
 

@@ -4,7 +4,7 @@ import { isBuiltin } from "../../protocol/task.ts";
 import type { QueueConfig } from "../../protocol/queue.ts";
 import { pendingCount, type Core, type Task } from "../core.ts";
 import type { Live } from "../live.ts";
-import { jobLimitReached, mayGrant, queueLacks } from "../points/jobs.ts";
+import { jobLimitReached, mayGrant, queueLacks, slotOffer } from "../points/jobs.ts";
 import { demandByQueue, wantedPilots } from "./demand.ts";
 
 /** Pilots wanted per queue. */
@@ -63,10 +63,7 @@ export function mayFit(task: Task, queue: QueueConfig, live: Live): boolean {
     if (pilot.queue !== queue.name || pilot.session === null) continue;
     if (pilot.slots.some((slot) => lackingFor(needs, slot.resources).length === 0)) return true;
   }
-  const shape = { cpus: queue.slot.cpus, memoryBytes: queue.slot.memoryMiB * 1_048_576, gpus: [] };
-  const withoutGpus = { ...needs, gpus: null };
-  if (needs.gpus !== null && queue.slot.gpus < needs.gpus.count) return false;
-  return lackingFor(withoutGpus, shape).length === 0;
+  return lackingFor(needs, slotOffer(queue)).length === 0;
 }
 
 function observedSlots(live: Live): Map<string, number> {

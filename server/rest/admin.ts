@@ -1,11 +1,13 @@
 /** Routes about the server itself and its tokens. */
+import { Readable } from "node:stream";
 import { drawToken } from "../auth/tokens.ts";
 import { statusView, tokenViews } from "../views/admin.ts";
 import type { Handlers } from "./call.ts";
 import type { RestDeps } from "./context.ts";
 import { openApiDocument } from "./openapi.ts";
 
-type AdminRoutes = "health" | "openapi" | "status" | "listTokens" | "issueToken" | "revokeToken";
+type AdminRoutes =
+  "health" | "openapi" | "status" | "backup" | "listTokens" | "issueToken" | "revokeToken";
 
 export function adminHandlers(deps: RestDeps): Pick<Handlers, AdminRoutes> {
   const { engine, sessions } = deps;
@@ -19,6 +21,13 @@ export function adminHandlers(deps: RestDeps): Pick<Handlers, AdminRoutes> {
       return engine.read((core, live) =>
         statusView(core, live, { ...gauges, ...engine.statistics(), sessions: sessions.count }),
       );
+    },
+    backup: async ({ caller, reply }) => {
+      // What the records hold by then was durable when this was asked.
+      const seq = await engine.read((core) => core.seq);
+      deps.log.info("backup", { by: caller.principal.user, seq });
+      reply.type("application/octet-stream");
+      return Readable.from(deps.backup(seq), { objectMode: false });
     },
     listTokens: async () => ({ items: await engine.read(tokenViews), nextCursor: null }),
     issueToken: async ({ caller, body: { name, user, roles } }) => {

@@ -2,7 +2,8 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { HyperpilotError, type ErrorCode } from "../../protocol/errors.ts";
-import { ROUTES, type Route, type RouteName } from "../../protocol/routes.ts";
+import { RegistryName } from "../../protocol/image-reference.ts";
+import { LEASE_FILE_KINDS, ROUTES, type Route, type RouteName } from "../../protocol/routes.ts";
 import type { Caller, UserCaller } from "../auth/access.ts";
 import { refusedInput, type RefusedPart } from "./refused-input.ts";
 
@@ -11,9 +12,11 @@ const PARAMETERS = {
   taskId: z.coerce.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER),
   /** "run-3" names the output of a steering container's run. */
   pointId: z.string().regex(/^(?:run-\d{1,9}|\d{1,16})$/),
+  kind: z.enum(LEASE_FILE_KINDS),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   name: z.string().min(1).max(63),
   id: z.string().min(1).max(64),
+  registry: RegistryName,
 } as const;
 type Parameters = { readonly [N in keyof typeof PARAMETERS]: z.infer<(typeof PARAMETERS)[N]> };
 

@@ -7,12 +7,13 @@ import { mayTouch } from "../auth/access.ts";
 import type { LeaseTokens } from "../auth/lease-tokens.ts";
 import type { SessionTokens } from "../auth/session-tokens.ts";
 import type { Blobs } from "../blobs/blobs.ts";
-import type { Core, Task } from "../core.ts";
+import type { Core, Point, Task } from "../core.ts";
 import type { Engine } from "../engine.ts";
 import type { Sessions } from "../gateway/sessions.ts";
 import type { Principal } from "../inbox.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Logs } from "../logs.ts";
+import type { RegistrySecrets } from "../secrets/registry-secrets.ts";
 import type { Gauges } from "../views/admin.ts";
 
 export interface RestDeps {
@@ -23,6 +24,9 @@ export interface RestDeps {
   readonly sessions: Pick<Sessions, "isAlive" | "cut" | "closeOfToken" | "count">;
   readonly sessionTokens: SessionTokens;
   readonly leaseTokens: LeaseTokens;
+  /** A backup as of now; `seq`: number of the last event, about. */
+  readonly backup: (seq: number) => AsyncIterable<Uint8Array>;
+  readonly secrets: RegistrySecrets;
   readonly clock: Clock;
   readonly log: Logger;
   /** Figures of the process: version, memory, free disk space, event loop. */
@@ -40,5 +44,16 @@ export function visibleTask(core: Core, principal: Principal, taskId: TaskId): T
     code: "E_NOT_FOUND",
     message: `There is no task ${taskId} of yours.`,
     remedy: "hyperpilot task list",
+  });
+}
+
+/** Errors: E_NOT_FOUND. */
+export function pointIn(task: Task, pointId: string): Point {
+  const point = task.points.get(pointId);
+  if (point !== undefined) return point;
+  throw new HyperpilotError({
+    code: "E_NOT_FOUND",
+    message: `Task ${task.id} has no point ${pointId}.`,
+    remedy: `hyperpilot task points ${task.id}`,
   });
 }

@@ -1,10 +1,17 @@
 /** Routes of points: lists, attempts, output. */
 import { HyperpilotError } from "../../protocol/errors.ts";
 import { SERVER } from "../../protocol/limits.ts";
-import type { Point, Task } from "../core.ts";
-import { attemptViews, pointPage, pointView, type HistoryEvent } from "../views/points.ts";
+import {
+  attemptViews,
+  isHistory,
+  noticeViews,
+  pointPage,
+  pointView,
+  type HistoryEvent,
+} from "../views/points.ts";
+import { pointWarnings } from "../views/warnings.ts";
 import type { Handlers } from "./call.ts";
-import { visibleTask, type RestDeps } from "./context.ts";
+import { pointIn, visibleTask, type RestDeps } from "./context.ts";
 
 export function pointHandlers(
   deps: RestDeps,
@@ -19,12 +26,20 @@ export function pointHandlers(
         }),
       ),
     showPoint: async ({ caller, params }) => {
-      const seen = await engine.read((core) => {
-        const point = pointIn(visibleTask(core, caller.principal, params.taskId), params.pointId);
-        return { view: pointView(point), historySeq: point.historySeq, attempts: point.attempts };
+      const seen = await engine.read((core, live) => {
+        const task = visibleTask(core, caller.principal, params.taskId);
+        const point = pointIn(task, params.pointId);
+        const warnings = pointWarnings(core, live, params.taskId).get(point) ?? [];
+        const { historySeq, attempts } = point;
+        return { view: pointView(task, point), historySeq, attempts, warnings };
       });
-      const history = attemptViews(seen.attempts, await readHistory(deps, seen.historySeq));
-      return { ...seen.view, history };
+      const events = await readHistory(deps, seen.historySeq);
+      return {
+        ...seen.view,
+        history: attemptViews(seen.attempts, events),
+        notices: noticeViews(events),
+        warnings: seen.warnings,
+      };
     },
     pointLog: async ({ caller, params, reply }) => {
       const { taskId, pointId } = params;
@@ -43,23 +58,13 @@ export function pointHandlers(
   };
 }
 
-function pointIn(task: Task, pointId: string): Point {
-  const point = task.points.get(pointId);
-  if (point !== undefined) return point;
-  throw new HyperpilotError({
-    code: "E_NOT_FOUND",
-    message: `Task ${task.id} has no point ${pointId}.`,
-    remedy: `hyperpilot task points ${task.id}`,
-  });
-}
-
 /** Walks the chain of a point's history events back from the newest, newest first. */
 async function readHistory(deps: RestDeps, newestSeq: number): Promise<HistoryEvent[]> {
   const events: HistoryEvent[] = [];
   let seq = newestSeq;
   while (seq > 0 && events.length < SERVER.historyEntriesMax) {
     const event = await deps.journal.event(seq);
-    if (event?.type !== "attemptEnded" && event?.type !== "leaseEnded") {
+    if (event === undefined || !isHistory(event)) {
       throw new HyperpilotError({
         code: "E_JOURNAL_BROKEN",
         message: `Event ${seq} of the journal should belong to a point's history.`,

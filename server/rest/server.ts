@@ -2,7 +2,7 @@
 import Fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import { HyperpilotError } from "../../protocol/errors.ts";
 import { parseJsonText, toValue } from "../../protocol/json-text.ts";
-import { SERVER } from "../../protocol/limits.ts";
+import { SERVER, TASK } from "../../protocol/limits.ts";
 import { API_ROOT } from "../../protocol/rest.ts";
 import { ROUTES, type Route, type RouteName } from "../../protocol/routes.ts";
 import { authorize, type Caller } from "../auth/access.ts";
@@ -12,12 +12,14 @@ import { adminHandlers } from "./admin.ts";
 import { parseParts, type AnyHandler, type Handlers } from "./call.ts";
 import type { RestDeps } from "./context.ts";
 import { answerError } from "./errors.ts";
+import { leaseFileHandlers } from "./lease-files.ts";
 import { pilotHandlers } from "./pilots.ts";
 import { pointHandlers } from "./points.ts";
 import { queueHandlers } from "./queues.ts";
+import { secretHandlers } from "./secrets.ts";
 import { siteHandlers } from "./site.ts";
 import { taskHandlers } from "./tasks.ts";
-import { uploadHandlers } from "./uploads.ts";
+import { endIfSlow, receiveDeadlineMs, uploadHandlers } from "./uploads.ts";
 import { createWatching } from "./watch.ts";
 
 export interface RestOptions {
@@ -28,7 +30,7 @@ export interface RestOptions {
 }
 
 /** Routes whose body is bytes, taken as a stream whatever their content type says. */
-const BYTE_ROUTES: ReadonlySet<RouteName> = new Set(["putSandbox", "putLog"]);
+const BYTE_ROUTES: ReadonlySet<RouteName> = new Set(["putSandbox", "putLog", "putLeaseFile"]);
 
 const SECURITY_HEADERS = {
   "x-content-type-options": "nosniff",
@@ -43,7 +45,8 @@ export function createRestServer(deps: RestDeps, options: RestOptions): FastifyI
   const app = Fastify({
     logger: false,
     bodyLimit: SERVER.restBodyBytesMax,
-    requestTimeout: SERVER.requestTimeoutMs,
+    // The longest upload; everything else is ended much earlier.
+    requestTimeout: receiveDeadlineMs(TASK.metricsBytesMax),
     trustProxy: options.behindProxy.length === 0 ? false : [...options.behindProxy],
     forceCloseConnections: true,
     genReqId: requestIds(),
@@ -90,6 +93,8 @@ function register(app: FastifyInstance, deps: RestDeps): void {
     ...siteHandlers(deps),
     ...pilotHandlers(deps),
     ...uploadHandlers(deps),
+    ...leaseFileHandlers(deps),
+    ...secretHandlers(deps),
     ...adminHandlers(deps),
     ...watching.handlers,
   };
@@ -121,6 +126,7 @@ function addRoute(
     url: API_ROOT + route.path,
     // Before the body is read: nobody sends bytes into a server that would not take them.
     onRequest: async (request) => {
+      endIfSlow(request, deps.clock);
       const caller = await callerOf(deps, request);
       authorize(caller, route.access);
       callers.set(request, caller);

@@ -4,12 +4,21 @@ import { HyperpilotError } from "../../protocol/errors.ts";
 import type { Limits } from "../../protocol/task.ts";
 import { authorize } from "../auth/access.ts";
 import { explain } from "../tasks/why.ts";
+import { segmentPage } from "../views/segments.ts";
 import { taskDetail, taskPage } from "../views/tasks.ts";
+import { taskWarnings } from "../views/warnings.ts";
 import type { Call, Handlers } from "./call.ts";
 import { visibleTask, type RestDeps } from "./context.ts";
 
 type TaskRoutes =
-  "submitTask" | "listTasks" | "showTask" | "why" | "controlTask" | "changeLimits" | "retryPoints";
+  | "submitTask"
+  | "listTasks"
+  | "showTask"
+  | "listSegments"
+  | "why"
+  | "controlTask"
+  | "changeLimits"
+  | "retryPoints";
 
 export function taskHandlers(deps: RestDeps): Pick<Handlers, TaskRoutes> {
   const { engine } = deps;
@@ -30,7 +39,13 @@ export function taskHandlers(deps: RestDeps): Pick<Handlers, TaskRoutes> {
       return engine.read((core) => taskPage(core, caller.principal, { ...query, all }));
     },
     showTask: ({ caller, params }) =>
-      engine.read((core) => taskDetail(visibleTask(core, caller.principal, params.taskId))),
+      engine.read((core, live) => {
+        const task = visibleTask(core, caller.principal, params.taskId);
+        const detail = taskDetail(task);
+        return { ...detail, warnings: [...detail.warnings, ...taskWarnings(core, live, task)] };
+      }),
+    listSegments: ({ caller, params, query }) =>
+      engine.read((core) => segmentPage(visibleTask(core, caller.principal, params.taskId), query)),
     why: ({ caller, params }) =>
       engine.read((core, live) =>
         explain(

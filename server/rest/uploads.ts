@@ -1,8 +1,9 @@
 /** Uploads: streamed, of a length announced beforehand, checked against their checksum. */
 import { Readable } from "node:stream";
 import type { FastifyRequest } from "fastify";
+import type { Clock } from "../../common/clock.ts";
 import { HyperpilotError } from "../../protocol/errors.ts";
-import { TASK } from "../../protocol/limits.ts";
+import { SERVER, TASK } from "../../protocol/limits.ts";
 import { formatBytes } from "../../protocol/resources.ts";
 import type { Handlers } from "./call.ts";
 import type { RestDeps } from "./context.ts";
@@ -34,8 +35,23 @@ export async function readBytes(request: FastifyRequest, bytesMax: number): Prom
   });
 }
 
+/** Longest time for receiving so many bytes. */
+export function receiveDeadlineMs(bytes: number): number {
+  return Math.ceil(SERVER.requestTimeoutMs + (bytes / SERVER.uploadBytesPerSecondMin) * 1_000);
+}
+
+/** Ends a request whose body comes too slowly for what it announced, so that nobody can hold connections for long. */
+export function endIfSlow(request: Pick<FastifyRequest, "headers" | "raw">, clock: Clock): void {
+  const announced = Number(request.headers["content-length"] ?? 0);
+  const bytes = Number.isFinite(announced) ? Math.min(announced, TASK.metricsBytesMax) : 0;
+  const timer = clock.setTimer(receiveDeadlineMs(bytes), () => {
+    if (!request.raw.complete) request.raw.destroy();
+  });
+  request.raw.once("close", () => timer.cancel());
+}
+
 /** Content-Length, which the HTTP parser enforces: checked before a byte is read. */
-function announcedBytes(
+export function announcedBytes(
   request: FastifyRequest,
   bytesMax: number,
   code: "E_SANDBOX_SIZE" | "E_TOO_LARGE",
@@ -57,7 +73,8 @@ function announcedBytes(
   });
 }
 
-function bodyOf(request: FastifyRequest): Readable {
+/** The body as a stream. */
+export function bodyOf(request: FastifyRequest): Readable {
   // Without a body of its own the request stream is empty.
   return request.body instanceof Readable ? request.body : request.raw;
 }

@@ -6,15 +6,20 @@ import type { AskAnswer, AskRequest } from "./sampler.ts";
 
 /** The Asker port: who answers asks of built-in steering. */
 export interface Asker {
-  /** Errors: E_STEERING when the sampler fails, crashes or takes longer than the steering time-out. */
-  ask(request: AskRequest): Promise<AskAnswer>;
+  /**
+   * Asks are answered one after another. Errors: E_STEERING when the sampler fails, crashes or takes longer than the time-out,
+   * which begins when its turn has come; nobody else's ask fails with it.
+   */
+  ask(request: AskRequest, timeoutSeconds?: number): Promise<AskAnswer>;
   close(): Promise<void>;
 }
 
 interface Waiting {
+  readonly id: number;
+  readonly request: AskRequest;
+  readonly timeoutSeconds: number;
   readonly resolve: (answer: AskAnswer) => void;
   readonly reject: (error: HyperpilotError) => void;
-  readonly timer: NodeJS.Timeout;
 }
 
 type Reply =
@@ -22,70 +27,89 @@ type Reply =
   | { readonly id: number; readonly ok: false; readonly reason: string };
 
 /** The worker is started with the first ask and again after a crash. */
-export function createAsker(timeoutMs: number = TASK.steeringTimeoutSeconds * 1_000): Asker {
-  const waiting = new Map<number, Waiting>();
-  let worker: Worker | null = null;
-  let nextId = 1;
+export function createAsker(): Asker {
+  return new WorkerAsker();
+}
 
-  function failAll(reason: string): void {
-    const all = [...waiting.values()];
-    waiting.clear();
-    for (const one of all) {
-      clearTimeout(one.timer);
-      one.reject(steeringError(reason));
-    }
+class WorkerAsker implements Asker {
+  #worker: Worker | null = null;
+  #current: Waiting | null = null;
+  #timer: NodeJS.Timeout | undefined;
+  #queue: Waiting[] = [];
+  #nextId = 1;
+
+  ask(
+    request: AskRequest,
+    timeoutSeconds: number = TASK.steeringTimeoutSeconds,
+  ): Promise<AskAnswer> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ id: this.#nextId, request, timeoutSeconds, resolve, reject });
+      this.#nextId += 1;
+      this.#goOn();
+    });
   }
 
-  function retire(reason: string): void {
-    const former = worker;
-    worker = null;
-    failAll(reason);
+  async close(): Promise<void> {
+    const former = this.#worker;
+    this.#worker = null;
+    const waiting = this.#queue;
+    this.#queue = [];
+    this.#end()?.reject(steeringError("the server is stopping"));
+    for (const one of waiting) one.reject(steeringError("the server is stopping"));
+    await former?.terminate();
+  }
+
+  #goOn(): void {
+    if (this.#current !== null) return;
+    const next = this.#queue.shift();
+    if (next === undefined) return;
+    this.#current = next;
+    const { id, request, timeoutSeconds } = next;
+    const ms = Math.min(timeoutSeconds * 1_000, TIMER_MS_MAX);
+    this.#timer = setTimeout(() => this.#retire(`no answer within ${timeoutSeconds} s`), ms);
+    this.#timer.unref();
+    this.#running().postMessage({ id, request });
+  }
+
+  /** The ask whose turn it was; its turn is over. */
+  #end(): Waiting | null {
+    clearTimeout(this.#timer);
+    const current = this.#current;
+    this.#current = null;
+    return current;
+  }
+
+  /** Gives the worker up, and with it the ask that it works on. */
+  #retire(reason: string): void {
+    const former = this.#worker;
+    this.#worker = null;
     void former?.terminate();
+    this.#end()?.reject(steeringError(reason));
+    this.#goOn();
   }
 
-  function running(): Worker {
-    if (worker !== null) return worker;
+  #running(): Worker {
+    if (this.#worker !== null) return this.#worker;
     const started = startWorker();
     started.on("message", (reply: Reply) => {
-      const one = waiting.get(reply.id);
-      if (one === undefined) return;
-      waiting.delete(reply.id);
-      clearTimeout(one.timer);
-      if (reply.ok) one.resolve(reply.answer);
-      else one.reject(steeringError(reply.reason));
+      if (this.#current?.id !== reply.id) return;
+      const one = this.#end();
+      if (reply.ok) one?.resolve(reply.answer);
+      else one?.reject(steeringError(reply.reason));
+      this.#goOn();
     });
-    const onGone = (reason: string) => () => {
-      if (worker === started) retire(reason);
+    const onGone = (reason: string): void => {
+      if (this.#worker === started) this.#retire(reason);
     };
-    started.on("error", (error) =>
-      onGone(error instanceof Error ? error.message : String(error))(),
-    );
-    started.on("exit", onGone("the worker of built-in steering ended"));
-    worker = started;
+    started.on("error", (error) => onGone(error instanceof Error ? error.message : String(error)));
+    started.on("exit", () => onGone("the worker of built-in steering ended"));
+    this.#worker = started;
     return started;
   }
-
-  return {
-    ask: (request) =>
-      new Promise((resolve, reject) => {
-        const id = nextId;
-        nextId += 1;
-        const timer = setTimeout(
-          () => retire(`no answer within ${timeoutMs / 1_000} s`),
-          timeoutMs,
-        );
-        timer.unref();
-        waiting.set(id, { resolve, reject, timer });
-        running().postMessage({ id, request });
-      }),
-    close: async () => {
-      const former = worker;
-      worker = null;
-      failAll("the server is stopping");
-      await former?.terminate();
-    },
-  };
 }
+
+/** Longest delay of a timer. */
+const TIMER_MS_MAX = 2_147_483_647;
 
 function startWorker(): Worker {
   const isSource = import.meta.url.endsWith(".ts");

@@ -28,6 +28,19 @@ export function drawNew(
   random: RandomStream,
   known: ReadonlySet<string>,
 ): string | null {
+  const text = drawOnce(space, random, known);
+  if (text !== null) return text;
+  if (combinationsOf(space) > LISTED_MAX) return null;
+  const left = [...allTexts(space)].filter((text) => !known.has(text));
+  return left[random.below(Math.max(1, left.length))] ?? null;
+}
+
+/** As {@link drawNew} in bounded time: null also when a nearly used-up space hides what is left. */
+export function drawOnce(
+  space: readonly Parameter[],
+  random: RandomStream,
+  known: ReadonlySet<string>,
+): string | null {
   for (let draw = 0; draw < DRAWS_PER_POINT; draw += 1) {
     const text = toText(
       space,
@@ -35,9 +48,7 @@ export function drawNew(
     );
     if (!known.has(text)) return text;
   }
-  if (combinationsOf(space) > LISTED_MAX) return null;
-  const left = [...allTexts(space)].filter((text) => !known.has(text));
-  return left[random.below(Math.max(1, left.length))] ?? null;
+  return null;
 }
 
 /** Says that every combination was proposed, or null. */

@@ -1,10 +1,18 @@
 /** Events of tasks and steering runs, applied to the core. */
 import { assertNever } from "../../protocol/assert-never.ts";
-import { isEnded, TASK_TRANSITIONS, type PointState } from "../../protocol/states.ts";
-import { effectiveLimits, isBuiltin } from "../../protocol/task.ts";
-import type { Core, Task } from "../core.ts";
+import { isEnded, TASK_TRANSITIONS } from "../../protocol/states.ts";
+import { effectiveLimits, isBuiltin, searchCount, TaskSpecification } from "../../protocol/task.ts";
+import type { AskedSegment, Core, Task } from "../core.ts";
 import type { EventOf } from "../events.ts";
-import { ReadyQueue } from "../points/ready-queue.ts";
+import { refer } from "../points/files.ts";
+import { ReadyPoints } from "../points/ready-points.ts";
+import {
+  createSegments,
+  emptyCounts,
+  refreshSegment,
+  refreshSegments,
+  segmentOf,
+} from "./segments.ts";
 
 type TaskEvent = EventOf<
   | "taskDefined"
@@ -31,31 +39,15 @@ export function applyTaskEvent(core: Core, event: TaskEvent): void {
       return changeState(core, task, event);
     case "taskLimitsChanged":
       task.limits = event.limits;
-      task.effective = effectiveLimits(event.limits, isBuiltin(task.spec.steering));
-      task.newsForSteering = true;
-      return;
+      task.effective = limitsOf(task.spec, event.limits);
+      for (const segment of task.segments) segment.newsForSteering = true;
+      return refreshSegments(task);
     case "runOpened":
-      task.run = {
-        run: event.run,
-        epoch: event.epoch,
-        try: event.try,
-        pending: event.pending,
-        generated: event.generated,
-        wanted: event.wanted,
-        openedSeq: core.seq,
-        lease: null,
-      };
-      task.nextRun = event.run + 1;
-      task.newsForSteering = false;
-      return;
+      return openRun(core, task, event);
     case "runAnswered":
-      dropRunLease(core, task);
-      task.run = null;
-      task.runsFinished += 1;
-      task.askingEnded = event.endsAsking;
       task.steeringFailure = null;
       task.surplusPoints += event.surplus;
-      return;
+      return closeRun(core, task, event);
     case "runFailed":
       dropRunLease(core, task);
       if (task.run !== null) {
@@ -65,6 +57,7 @@ export function applyTaskEvent(core: Core, event: TaskEvent): void {
       if (event.endsAsking !== null) {
         task.run = null;
         task.askingEnded = event.endsAsking;
+        refreshSegments(task);
       }
       // A run that was revoked did not fail.
       if (event.endsAsking !== event.reason) task.steeringFailure = event.reason;
@@ -74,11 +67,62 @@ export function applyTaskEvent(core: Core, event: TaskEvent): void {
   }
 }
 
+function limitsOf(spec: TaskSpecification, limits: TaskSpecification["limits"]): Task["effective"] {
+  return effectiveLimits(limits, isBuiltin(spec.steering), searchCount(spec));
+}
+
+function openRun(core: Core, task: Task, event: EventOf<"runOpened">): void {
+  const { run, epoch, pending, generated, wanted } = event;
+  const draws = (wanted: number): number =>
+    task.spec.whileSteering === "random" ? Math.floor(wanted / 2) : 0;
+  const asked = (event.asked ?? [{ segment: 0, pending, generated, wanted }]).map(
+    (one, place): AskedSegment => ({ ...one, place, draws: draws(one.wanted), drawn: new Set() }),
+  );
+  task.run = {
+    run,
+    epoch,
+    try: event.try,
+    pending,
+    generated,
+    wanted,
+    asked: new Map(asked.map((one) => [one.segment, one])),
+    draws: asked.reduce((sum, one) => sum + one.draws, 0),
+    nextDraw: 0,
+    openedSeq: core.seq,
+    lease: null,
+  };
+  task.nextRun = run + 1;
+  for (const { segment } of asked) setNews(task, segment, false);
+}
+
+function closeRun(core: Core, task: Task, event: EventOf<"runAnswered">): void {
+  dropRunLease(core, task);
+  task.run = null;
+  task.runsFinished += 1;
+  task.askingEnded = event.endsAsking;
+  if (event.endsAsking !== null) refreshSegments(task);
+  for (const index of event.leftOut ?? []) setNews(task, index, true);
+  for (const { segment, reason } of event.endsSegments ?? []) {
+    const ended = segmentOf(task, segment);
+    ended.askingEnded = reason;
+    refreshSegment(task, ended);
+  }
+}
+
+function setNews(task: Task, index: number, hasNews: boolean): void {
+  const segment = segmentOf(task, index);
+  segment.newsForSteering = hasNews;
+  refreshSegment(task, segment);
+}
+
 function defineTask(core: Core, event: EventOf<"taskDefined">): void {
-  const { spec } = event;
+  // A journal may be older than some fields of the specification.
+  const spec = TaskSpecification.parse(event.spec);
   core.nextTaskId = Math.max(core.nextTaskId, event.taskId + 1);
   core.tasksByUuid.set(`${event.owner}/${spec.clientTaskUuid}`, event.taskId);
-  core.tasks.set(event.taskId, {
+  if (spec.sandboxSha256 !== null) refer(core, spec.sandboxSha256);
+  const segments = createSegments(spec);
+  const task: Task = {
     id: event.taskId,
     owner: event.owner,
     spec,
@@ -91,10 +135,13 @@ function defineTask(core: Core, event: EventOf<"taskDefined">): void {
     drains: false,
     round: 1,
     limits: spec.limits,
-    effective: effectiveLimits(spec.limits, isBuiltin(spec.steering)),
+    effective: limitsOf(spec, spec.limits),
     points: new Map(),
-    ready: new ReadyQueue(),
+    ready: new ReadyPoints(segments.length),
     counts: emptyCounts(),
+    segments,
+    asking: new Set(),
+    due: new Set(),
     generated: 0,
     jobs: new Map(),
     activeCharged: 0,
@@ -107,9 +154,7 @@ function defineTask(core: Core, event: EventOf<"taskDefined">): void {
     askingEnded: null,
     steeringFailure: null,
     surplusPoints: 0,
-    newsForSteering: true,
     best: null,
-    worstLoss: null,
     lossCount: 0,
     attemptsFailed: 0,
     interruptions: 0,
@@ -118,7 +163,9 @@ function defineTask(core: Core, event: EventOf<"taskDefined">): void {
     durations: [],
     bestSoFar: [],
     version: 1,
-  });
+  };
+  refreshSegments(task);
+  core.tasks.set(event.taskId, task);
 }
 
 function changeState(core: Core, task: Task, event: EventOf<"taskStateChanged">): void {
@@ -163,20 +210,23 @@ function startRound(task: Task): void {
   task.round += 1;
   task.endedAtMs = null;
   task.askingEnded = null;
-  task.newsForSteering = true;
   task.steeringFailure = null;
   task.failures.clear();
   task.imageFailures.clear();
+  for (const segment of task.segments) {
+    segment.askingEnded = null;
+    segment.newsForSteering = true;
+  }
   for (const point of task.points.values()) {
-    if (point.state !== "notEvaluated") continue;
-    task.counts.notEvaluated -= 1;
-    task.counts.ready += 1;
+    // What was retried is evaluated as another point.
+    if (point.state !== "notEvaluated" || point.retried) continue;
+    for (const counts of [task.counts, segmentOf(task, point.segment).counts]) {
+      counts.notEvaluated -= 1;
+      counts.ready += 1;
+    }
     point.state = "ready";
     point.interruptionsInRow = 0;
     task.ready.push(point);
   }
-}
-
-function emptyCounts(): Record<PointState, number> {
-  return { ready: 0, leased: 0, done: 0, diverged: 0, hopeless: 0, cancelled: 0, notEvaluated: 0 };
+  refreshSegments(task);
 }

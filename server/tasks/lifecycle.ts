@@ -2,14 +2,16 @@
 import { HyperpilotError } from "../../protocol/errors.ts";
 import { TASK } from "../../protocol/limits.ts";
 import { isEnded, isFinal } from "../../protocol/states.ts";
-import { effectiveLimits, isBuiltin, type Limits } from "../../protocol/task.ts";
+import { effectiveLimits, isBuiltin, searchCount, type Limits } from "../../protocol/task.ts";
 import type { Task } from "../core.ts";
 import type { ControlAction } from "../inbox.ts";
+import { forgetCooldowns } from "../points/cooldowns.ts";
 import { jobLimitReached } from "../points/jobs.ts";
 import { revokePoint } from "../points/leases.ts";
 import { emit, type Turn } from "../turn.ts";
 import { failFastReason } from "./fail-fast.ts";
-import { openRun, pointsDue, revokeRun } from "./steering.ts";
+import { askingOverReason, isAskingOver, isSegmented, lossless } from "./segments.ts";
+import { openRun, revokeRun, segmentsDue } from "./steering.ts";
 
 const SERVER = "server";
 
@@ -24,10 +26,10 @@ function advanceRunning(turn: Turn, task: Task): void {
   if (failFast !== null)
     return changeState(turn, task, { state: "paused", reason: failFast, by: SERVER });
   if (endAtJobLimit(turn, task)) return;
-  const wanted = pointsDue(task);
-  if (wanted > 0) openRun(turn, task, wanted);
+  const due = segmentsDue(task);
+  if (due.length > 0) openRun(turn, task, due);
   if (task.run !== null || task.counts.ready > 0) return;
-  const asked = askingIsOver(task);
+  const asked = askingOverReason(task);
   if (asked === null) return;
   if (task.counts.leased > 0)
     changeState(turn, task, { state: "finishing", reason: asked, by: SERVER });
@@ -40,17 +42,10 @@ function advanceFinishing(turn: Turn, task: Task): void {
     end(turn, task, task.reason);
 }
 
-function askingIsOver(task: Task): string | null {
-  if (task.askingEnded !== null) return task.askingEnded;
-  if (task.generated >= task.effective.maxPoints)
-    return `all ${task.effective.maxPoints} points are evaluated`;
-  return null;
-}
-
 /** No further job may start and none is active: what is left will not be evaluated. */
 function endAtJobLimit(turn: Turn, task: Task): boolean {
   if (task.jobs.size > 0 || task.counts.leased > 0 || !jobLimitReached(task)) return false;
-  const isOver = task.counts.ready === 0 && task.run === null && askingIsOver(task) !== null;
+  const isOver = task.counts.ready === 0 && task.run === null && isAskingOver(task);
   if (isOver) return false;
   const { maxEvaluationJobs } = task.effective;
   const reason =
@@ -65,7 +60,11 @@ function endAtJobLimit(turn: Turn, task: Task): boolean {
 
 function end(turn: Turn, task: Task, reason: string): void {
   const state = task.lossCount > 0 ? "finished" : "failed";
-  const text = state === "failed" ? `no point gave a loss; ${reason}` : reason;
+  const without = lossless(task);
+  const text =
+    state === "failed"
+      ? `no point gave a loss; ${reason}`
+      : `${reason}${without === null ? "" : `; ${without}`}`;
   changeState(turn, task, { state, reason: text, by: SERVER });
 }
 
@@ -108,6 +107,7 @@ export function control(turn: Turn, task: Task, action: ControlAction, by: strin
       return changeState(turn, task, { state: "paused", reason: `paused by ${by}`, by });
     case "resume":
       if (task.state !== "paused") throw conflict(task, action, `it is ${task.state}`);
+      forgetCooldowns(turn.live, task);
       return changeState(turn, task, { state: "running", reason: `resumed by ${by}`, by });
     case "finish":
       if (task.drains)
@@ -156,7 +156,9 @@ function conflict(task: Task, action: string, why: string): HyperpilotError {
 export function changeLimits(turn: Turn, task: Task, change: Partial<Limits>, by: string): void {
   const limits: Limits = { ...task.limits, ...change };
   const before = task.effective;
-  const after = effectiveLimits(limits, isBuiltin(task.spec.steering));
+  const { spec } = task;
+  const after = effectiveLimits(limits, isBuiltin(spec.steering), searchCount(spec));
+  checkTotal(after.maxPoints, searchCount(spec));
   checkCadence(after.minUnevaluatedPoints, after.nPointsPerIteration);
   emit(turn, { type: "taskLimitsChanged", taskId: task.id, limits, by });
   turn.live.mayDispatch = true;
@@ -165,6 +167,17 @@ export function changeLimits(turn: Turn, task: Task, change: Partial<Limits>, by
   const mayRunAgain = isEnded(task.state) || (task.state === "finishing" && !task.drains);
   if (raised && mayRunAgain)
     changeState(turn, task, { state: "running", reason: `limits raised by ${by}`, by });
+}
+
+/** Refuses more points in all segments together than a task may have. */
+export function checkTotal(maxPoints: number, segments: number): void {
+  if (maxPoints * segments <= TASK.pointsMax) return;
+  throw new HyperpilotError({
+    code: "E_TASK_SPECIFICATION",
+    message: `${segments} segments with ${maxPoints} points each are more than ${TASK.pointsMax} points.`,
+    why: "maxPoints holds for each segment.",
+    remedy: `Set --maxPoints ${Math.floor(TASK.pointsMax / segments)} or less, or submit fewer segments per task.`,
+  });
 }
 
 /** Refuses numbers with which steering would never be asked for more than it has. */
@@ -193,8 +206,9 @@ export function retryPoints(turn: Turn, task: Task, pointIds: readonly string[],
     throw notRetryable(task, pointIds[0] ?? "", false);
   for (const original of originals) {
     const pointId = String(task.points.size);
-    const { text, id } = original;
-    emit(turn, { type: "pointGenerated", taskId: task.id, pointId, text, run: null, retryOf: id });
+    const { text, id, segment } = original;
+    const made = { text, run: null, retryOf: id, ...(isSegmented(task) ? { segment } : {}) };
+    emit(turn, { type: "pointGenerated", taskId: task.id, pointId, ...made });
   }
   turn.live.mayDispatch = true;
   if (isEnded(task.state))

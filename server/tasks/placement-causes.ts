@@ -56,7 +56,8 @@ export function noQueueFits(task: Task, looks: readonly QueueLook[]): Cause {
     .join("; ");
   const known =
     nearest === undefined ? null : causeIn(TASK_CAUSES, nearest.queue, nearest.lacks[0] ?? "");
-  const less = "Ask for less (--cpus, --memory, --gpus), or add a queue: hyperpilot site queue add";
+  const less =
+    "Ask for less (--cpus, --memory, --gpus, --internet), or add a queue: hyperpilot site queue add";
   return {
     code: "noQueueFits",
     sentence:

@@ -6,7 +6,8 @@ import type { Task } from "../core.ts";
 import { CLOSE } from "../inbox.ts";
 import type { LivePilot } from "../live.ts";
 import { effect, type Turn } from "../turn.ts";
-import { acceptPoints, failRun } from "./steering.ts";
+import { acceptPoints, CONTAINER_ANSWER, type Proposal } from "./proposals.ts";
+import { failRun } from "./steering.ts";
 import { proposedPoints } from "./steering-files.ts";
 
 type RunAnswer = FromPilotOf<"runAnswer">;
@@ -14,14 +15,17 @@ type RunAnswer = FromPilotOf<"runAnswer">;
 /** Takes the first answer of the current epoch and closes the run with it; any other is `stale`. */
 export function onRunAnswer(turn: Turn, pilot: LivePilot, answer: RunAnswer): void {
   const task = turn.core.tasks.get(answer.item.taskId);
-  const verdict = judge(pilot, answer, task);
-  if (verdict === "violation" || task === undefined) return closeForViolation(turn, pilot, answer);
+  const judged = judge(pilot, answer, task);
+  // Granted after the backup that this server was restored from: it knows nothing of it.
+  const isOfFormer = answer.epoch[0] < turn.core.incarnation;
+  const verdict = judged === "violation" && isOfFormer ? "stale" : judged;
+  if (verdict === "violation") return closeForViolation(turn, pilot, answer);
   const { item, epoch, seq } = answer;
   const type = verdict === "current" ? "accepted" : "stale";
   if (pilot.session !== null) {
     effect(turn, { type: "toPilot", session: pilot.session, message: { type, item, epoch, seq } });
   }
-  if (verdict === "current") take(turn, task, answer);
+  if (verdict === "current" && task !== undefined) take(turn, task, answer);
 }
 
 function judge(
@@ -51,14 +55,14 @@ function take(turn: Turn, task: Task, answer: RunAnswer): void {
     });
   }
   if (answer.points === null) return failRun(turn, task, answer.message);
-  let points: string[];
+  let points: Proposal[];
   try {
-    points = proposedPoints(answer.points);
+    points = proposedPoints(answer.points, task.spec.segments.length);
   } catch (error) {
     if (!(error instanceof HyperpilotError)) throw error;
     return failRun(turn, task, [error.message, error.remedy].filter(Boolean).join(" "));
   }
-  acceptPoints(turn, task, points, null);
+  acceptPoints(turn, task, points, CONTAINER_ANSWER);
 }
 
 function closeForViolation(turn: Turn, pilot: LivePilot, answer: RunAnswer): void {

@@ -2,35 +2,49 @@
 import { compareEpochs, type Epoch } from "../../protocol/ids.ts";
 import { TASK } from "../../protocol/limits.ts";
 import { isBuiltin } from "../../protocol/task.ts";
-import { pendingCount, type Point, type Task } from "../core.ts";
+import type { AskedSegment, Point, SegmentState, Task } from "../core.ts";
 import type { InboxItem } from "../inbox.ts";
 import { effect, emit, type Turn } from "../turn.ts";
+import { acceptPoints } from "./proposals.ts";
+import { isSegmented, pendingIn, pointsOf, proposalText, roomIn, segmentOf } from "./segments.ts";
 
 /** Of a failed try, within a task's reason. */
 const REASON_CHARACTERS_MAX = 1_500;
 
-/** New points that a run would be asked for now; 0 when none is due. */
-export function pointsDue(task: Task): number {
-  if (task.state !== "running" || task.run !== null || task.askingEnded !== null) return 0;
-  if (!task.newsForSteering) return 0;
-  const pending = pendingCount(task);
-  const { nPointsPerIteration, minUnevaluatedPoints, maxPoints } = task.effective;
-  if (pending >= Math.max(1, minUnevaluatedPoints)) return 0;
-  return Math.max(0, Math.min(nPointsPerIteration - pending, maxPoints - task.generated));
+/** What a run would be asked for in one segment now. */
+type DueSegment = Pick<AskedSegment, "segment" | "pending" | "generated" | "wanted">;
+
+/** The segments for which a run is due now, in their order. */
+export function segmentsDue(task: Task): DueSegment[] {
+  if (task.due.size === 0 || task.state !== "running" || task.run !== null) return [];
+  return [...task.due]
+    .sort((a, b) => a - b)
+    .map((index) => {
+      const segment = segmentOf(task, index);
+      const { generated } = segment;
+      return {
+        segment: index,
+        pending: pendingIn(segment),
+        generated,
+        wanted: roomIn(task, segment),
+      };
+    });
 }
 
-/** Opens a run: journaled before it is asked. */
-export function openRun(turn: Turn, task: Task, wanted: number): void {
-  const run = task.nextRun;
+/** Opens one run for all segments that are due: journaled before it is asked. */
+export function openRun(turn: Turn, task: Task, asked: readonly DueSegment[]): void {
+  const sum = (of: (one: DueSegment) => number): number =>
+    asked.reduce((total, one) => total + of(one), 0);
   emit(turn, {
     type: "runOpened",
     taskId: task.id,
-    run,
+    run: task.nextRun,
     epoch: [turn.core.incarnation, 1],
     try: 1,
-    pending: pendingCount(task),
-    generated: task.generated,
-    wanted,
+    pending: sum((one) => one.pending),
+    generated: sum((one) => one.generated),
+    wanted: sum((one) => one.wanted),
+    ...(isSegmented(task) ? { asked } : {}),
   });
   ask(turn, task);
 }
@@ -49,63 +63,19 @@ export function ask(turn: Turn, task: Task): void {
 export function onProposed(turn: Turn, item: Extract<InboxItem, { type: "proposed" }>): void {
   const task = turn.core.tasks.get(item.taskId);
   if (!isAnswerOf(task, item.run, item.epoch)) return;
-  if (item.answer.ok) acceptPoints(turn, task, item.answer.texts, item.answer.exhausted);
-  else failRun(turn, task, item.answer.reason);
+  const { answer } = item;
+  if (!answer.ok) return failRun(turn, task, answer.reason);
+  const proposals = answer.parts.flatMap(({ segment, texts }) =>
+    texts.map((text) => ({ segment, text: proposalText(task, segment, text) })),
+  );
+  const exhausted = new Map<number, string>();
+  for (const part of answer.parts)
+    if (part.exhausted !== null) exhausted.set(part.segment, part.exhausted);
+  acceptPoints(turn, task, proposals, { exhausted, isBuiltin: true });
 }
 
 function isAnswerOf(task: Task | undefined, run: number, epoch: Epoch): task is Task {
   return task?.run?.run === run && compareEpochs(task.run.epoch, epoch) === 0;
-}
-
-/** Makes points of an answer and closes the run, in one batch. Surplus points are cut. */
-export function acceptPoints(
-  turn: Turn,
-  task: Task,
-  texts: readonly string[],
-  exhausted: string | null,
-): void {
-  const { nPointsPerIteration, maxPoints } = task.effective;
-  const room = Math.min(nPointsPerIteration - pendingCount(task), maxPoints - task.generated);
-  const taken = texts.slice(0, Math.max(0, room));
-  const run = task.run;
-  if (run === null) return;
-  const known = task.spec.duplicates === "reuse" ? lossesByText(task) : null;
-  for (const text of taken) {
-    const pointId = String(task.points.size);
-    emit(turn, {
-      type: "pointGenerated",
-      taskId: task.id,
-      pointId,
-      text,
-      run: run.run,
-      retryOf: null,
-    });
-    const loss = known?.get(text);
-    if (loss !== undefined)
-      emit(turn, { type: "pointFinal", taskId: task.id, pointId, state: "done", loss });
-  }
-  const nothingLeft = texts.length === 0 && run.pending === 0 ? noMorePoints(task) : null;
-  emit(turn, {
-    type: "runAnswered",
-    taskId: task.id,
-    run: run.run,
-    points: taken.length,
-    surplus: texts.length - taken.length,
-    endsAsking: exhausted ?? nothingLeft,
-  });
-  turn.live.mayDispatch = true;
-}
-
-function noMorePoints(task: Task): string {
-  if (task.points.size > 0) return "the steering proposed no more points";
-  return "the steering proposed no point at all: its first answer was an empty list";
-}
-
-function lossesByText(task: Task): Map<string, number> {
-  const losses = new Map<string, number>();
-  for (const point of task.points.values())
-    if (point.loss !== null) losses.set(point.text, point.loss);
-  return losses;
 }
 
 /** A run failed: tried again, or asking ends after the third try. */
@@ -151,7 +121,7 @@ export function steeringWarnings(task: Task): string[] {
   if (surplusPoints > 0) {
     const { nPointsPerIteration, maxPoints } = task.effective;
     warnings.push(
-      `steering proposed more points than were wanted, ${surplusPoints} were left out; let it write at most %NUM_POINTS (${nPointsPerIteration}) less those that have no loss yet, and %MAX_POINTS (${maxPoints}) in all`,
+      `steering proposed more points than were wanted, ${surplusPoints} were left out; let it write at most %NUM_POINTS (${nPointsPerIteration}) less those that have no loss yet, and %MAX_POINTS (${maxPoints * task.segments.length}) in all`,
     );
   }
   return warnings;
@@ -188,10 +158,20 @@ export interface ToldPoint {
 
 /** What %IN holds: every point that has a loss or penalty or is pending, in order of their ids. */
 export function toldPoints(task: Task): ToldPoint[] {
-  const penalty = penaltyFor(task);
+  const penalties = task.segments.map((segment) => penaltyFor(task, segment));
+  return toldOf(task.points.values(), (point) => penalties[point.segment] ?? null);
+}
+
+/** The same of one segment alone. */
+export function toldPointsIn(task: Task, segment: SegmentState): ToldPoint[] {
+  const penalty = penaltyFor(task, segment);
+  return toldOf(pointsOf(task, segment), () => penalty);
+}
+
+function toldOf(points: Iterable<Point>, penaltyOf: (point: Point) => number | null): ToldPoint[] {
   const told: ToldPoint[] = [];
-  for (const point of task.points.values()) {
-    const entry = point.retried ? null : tell(point, penalty);
+  for (const point of points) {
+    const entry = point.retried ? null : tell(point, penaltyOf(point));
     if (entry !== null) told.push(entry);
   }
   return told;
@@ -213,10 +193,10 @@ function tell(point: Point, penalty: number | null): ToldPoint | null {
   }
 }
 
-/** The very large loss, computed anew for each %IN; null when failed points are not told. */
-export function penaltyFor(task: Task): number | null {
+/** The very large loss of a segment, computed anew for each %IN; null when failed points are not told. */
+export function penaltyFor(task: Task, segment: SegmentState): number | null {
   const { penalty, penaltyLoss, direction } = task.spec;
-  const worst = task.worstLoss;
+  const worst = segment.worstLoss;
   if (penalty === "omit") return null;
   const sign = direction === "min" ? 1 : -1;
   if (penalty === "worst") return worst ?? sign * penaltyLoss;

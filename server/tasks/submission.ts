@@ -1,15 +1,22 @@
 /** Submission of a search: checked, made durable, started. */
 import { HyperpilotError } from "../../protocol/errors.ts";
+import { imageAlias, missingPredefined } from "../../protocol/image-names.ts";
 import { parseJsonText } from "../../protocol/json-text.ts";
 import { SERVER, TASK } from "../../protocol/limits.ts";
-import { parseSearchSpace } from "../../protocol/search-space.ts";
+import { isSpaceList, parseSearchSpaces } from "../../protocol/segmented-space.ts";
 import { steeringCommand } from "../../protocol/steering-command.ts";
-import { effectiveLimits, isBuiltin, type TaskSpecification } from "../../protocol/task.ts";
+import {
+  effectiveLimits,
+  isBuiltin,
+  searchCount,
+  type TaskSpecification,
+} from "../../protocol/task.ts";
 import type { Core, Task } from "../core.ts";
 import type { CommandValues } from "../inbox.ts";
 import { queueLacks } from "../points/jobs.ts";
 import { emit, type Turn } from "../turn.ts";
-import { checkCadence, startTask } from "./lifecycle.ts";
+import { checkCadence, checkTotal, startTask } from "./lifecycle.ts";
+import { maxPointsOf } from "./segments.ts";
 
 /** Defines and starts a task. The same specification under the same uuid is the same task; another one is E_CONFLICT. */
 export function submitTask(
@@ -52,30 +59,86 @@ function check(core: Core, spec: TaskSpecification, owner: string): string[] {
       remedy: "Wait until some have ended, or kill some: hyperpilot task list",
     });
   }
-  const builtin = isBuiltin(spec.steering);
-  const { minUnevaluatedPoints, nPointsPerIteration } = effectiveLimits(spec.limits, builtin);
+  const { minUnevaluatedPoints, nPointsPerIteration, maxPoints } = effectiveLimits(
+    spec.limits,
+    isBuiltin(spec.steering),
+    searchCount(spec),
+  );
   checkCadence(minUnevaluatedPoints, nPointsPerIteration);
-  if (isBuiltin(spec.steering))
-    return [...parseSearchSpace(spec.searchSpace, "searchSpace").warnings];
-  if (![...core.queues.values()].some((queue) => queue.role === "central")) throw noCentralQueue();
-  steeringCommand(spec.steering, {
+  checkTotal(maxPoints, searchCount(spec));
+  checkNames(spec);
+  if (isBuiltin(spec.steering)) return readableSpace(spec);
+  const central = [...core.queues.values()].filter((queue) => queue.role === "central");
+  if (central.length === 0) throw noCentralQueue();
+  const { image } = steeringCommand(spec.steering, {
     numPoints: nPointsPerIteration,
-    maxPoints: spec.limits.maxPoints,
+    maxPoints: maxPoints * searchCount(spec),
   });
-  return spaceWarnings(spec.searchSpace);
+  const missing = missingPredefined(image);
+  if (missing !== null && !central.some((queue) => imageAlias(image, queue.images) !== null))
+    throw missing;
+  return spec.whileSteering === "random" ? drawableSpace(spec) : spaceWarnings(spec);
+}
+
+/** Errors: E_JSON, E_SEARCH_SPACE. */
+function readableSpace(spec: TaskSpecification): string[] {
+  return [...parseSearchSpaces(spec.searchSpace, spec.segments.length, "searchSpace").warnings];
+}
+
+/** The server itself draws points from the space, so it must be able to read it. */
+function drawableSpace(spec: TaskSpecification): string[] {
+  checkClones(spec);
+  try {
+    return readableSpace(spec);
+  } catch (error) {
+    if (!(error instanceof HyperpilotError)) throw error;
+    throw new HyperpilotError({
+      code: "E_TASK_SPECIFICATION",
+      message: "whileSteering random needs a search space from which the server can draw points.",
+      why: error.message,
+      remedy:
+        "Correct the search space (--searchSpaceFile), or let slots wait for the steering: --whileSteering wait.",
+    });
+  }
 }
 
 /** A container gets the search space as it is, so only what would make its input unreadable is refused. */
-function spaceWarnings(searchSpace: string): string[] {
+function spaceWarnings(spec: TaskSpecification): string[] {
+  const { searchSpace } = spec;
   // None was given: iDDS tells the container null.
   if (["", "null"].includes(searchSpace.trim())) return [];
   parseJsonText(searchSpace, { name: "searchSpace", bytesMax: TASK.searchSpaceBytesMax });
+  checkClones(spec);
   try {
-    return [...parseSearchSpace(searchSpace, "searchSpace").warnings];
+    return readableSpace(spec);
   } catch (error) {
     if (!(error instanceof HyperpilotError)) throw error;
     return [`the search space goes to the steering container as it is, but ${error.message}`];
   }
+}
+
+/** One space for all segments is repeated for each of them in every %IN. */
+function checkClones({ searchSpace, segments }: TaskSpecification): void {
+  const bytes = searchSpace.length * segments.length;
+  if (isSpaceList(searchSpace) || bytes <= TASK.segmentSpacesBytesMax) return;
+  throw new HyperpilotError({
+    code: "E_TASK_SPECIFICATION",
+    message: `A search space of ${searchSpace.length} bytes for each of ${segments.length} segments is more than ${TASK.segmentSpacesBytesMax} bytes.`,
+    why: "The file %IN of the steering repeats it for each segment.",
+    remedy: "Make the search space shorter, or submit fewer segments per task.",
+  });
+}
+
+/** Names tell segments apart wherever they are shown. */
+function checkNames({ segments }: TaskSpecification): void {
+  const names = segments.map((segment) => segment.name);
+  const twice = names.find((name, index) => names.indexOf(name) < index);
+  if (twice === undefined) return;
+  throw new HyperpilotError({
+    code: "E_TASK_SPECIFICATION",
+    message: `Two segments have the name "${twice}".`,
+    remedy: "Give each segment a name of its own.",
+  });
 }
 
 function noCentralQueue(): HyperpilotError {
@@ -103,17 +166,19 @@ function queueWarnings(core: Core, task: Task): string[] {
 
 /** Numbers that keep slots idle, with the numbers to set. */
 export function cadenceWarnings(task: Task): string[] {
-  const { nPointsPerIteration, nParallelEvaluation, maxPoints } = task.effective;
-  const useful = Math.min(nParallelEvaluation, maxPoints);
-  if (nPointsPerIteration >= useful) return [];
+  const { nPointsPerIteration, nParallelEvaluation } = task.effective;
+  const segments = task.segments.length;
+  const busy = nPointsPerIteration * segments;
+  if (busy >= Math.min(nParallelEvaluation, maxPointsOf(task))) return [];
+  const where = segments === 1 ? "" : ` in each of ${segments} segments`;
   return [
-    `at most ${nPointsPerIteration} of ${nParallelEvaluation} parallel evaluations will be busy, because nPointsPerIteration is ${nPointsPerIteration}; ` +
+    `at most ${busy} of ${nParallelEvaluation} parallel evaluations will be busy, because nPointsPerIteration is ${nPointsPerIteration}${where}; ` +
       `to keep all busy: ${cadenceRemedy(task)}`,
   ];
 }
 
 /** The command that sets numbers which keep nParallelEvaluation slots busy, with one point to spare. */
 export function cadenceRemedy(task: Task): string {
-  const { nParallelEvaluation } = task.effective;
-  return `hyperpilot task limits ${task.id} --nPointsPerIteration ${nParallelEvaluation + 2} --minUnevaluatedPoints ${nParallelEvaluation + 1}`;
+  const share = Math.ceil(task.effective.nParallelEvaluation / task.segments.length);
+  return `hyperpilot task limits ${task.id} --nPointsPerIteration ${share + 2} --minUnevaluatedPoints ${share + 1}`;
 }

@@ -7,8 +7,9 @@ import { isBuiltin } from "../../protocol/task.ts";
 import { isEnded } from "../../protocol/states.ts";
 import { pendingCount, type Core, type OpenRun, type Task } from "../core.ts";
 import type { Live } from "../live.ts";
-import { jobLimitReached, queueLacks } from "../points/jobs.ts";
+import { jobLimitReached, queueLacks, slotOffer } from "../points/jobs.ts";
 import { explainQueue } from "../queues/funnel.ts";
+import { taskWarnings } from "../views/warnings.ts";
 import {
   count,
   noPilot,
@@ -31,6 +32,7 @@ export function explain(core: Core, live: Live, task: Task, nowMs = 0): WhyAnswe
     sentence,
     remedy,
     cause: found.cause ?? null,
+    warnings: taskWarnings(core, live, task),
     queues: looks.map((look) => ({
       name: look.queue.name,
       state: look.queue.state,
@@ -48,17 +50,10 @@ function lookAt(core: Core, live: Live, task: Task, queue: QueueConfig): QueueLo
   );
   const slots = pilots.flatMap((pilot) => pilot.slots);
   const lacks = queueLacks(task, queue);
-  const shape = {
-    cpus: queue.slot.cpus,
-    memoryBytes: queue.slot.memoryMiB * 1_048_576,
-    gpus: [],
-  };
   const slotLacks =
     slots.length > 0
       ? smallest(slots.map((slot) => lackingFor(task.spec.needs, slot.resources)))
-      : lackingFor(task.spec.needs, shape).filter(
-          (text) => !text.includes("GPU") || queue.slot.gpus === 0,
-        );
+      : lackingFor(task.spec.needs, slotOffer(queue));
   lacks.push(...slotLacks);
   const fits = lacks.length === 0;
   if (queue.state === "offline" || queue.state === "drain") lacks.push(`is ${queue.state}`);
@@ -190,12 +185,13 @@ function runningCause(task: Task, looks: readonly QueueLook[]): Cause {
 function idleByLimits(task: Task): string | null {
   const { counts, effective, run } = task;
   const { nPointsPerIteration, minUnevaluatedPoints, nParallelEvaluation } = effective;
-  const mayAsk = task.askingEnded === null && task.generated < effective.maxPoints;
-  const wanted = Math.min(nParallelEvaluation, effective.maxPoints);
-  if (!mayAsk || run !== null || counts.ready > 0 || counts.leased >= wanted) return null;
+  const segments = task.segments.length;
+  const wanted = Math.min(nParallelEvaluation, effective.maxPoints * segments);
+  if (task.asking.size === 0 || run !== null || counts.ready > 0 || counts.leased >= wanted)
+    return null;
   const [warning] = cadenceWarnings(task);
   if (warning !== undefined) return `${warning.charAt(0).toUpperCase()}${warning.slice(1)}.`;
-  if (counts.leased < Math.max(1, minUnevaluatedPoints)) return null;
+  if (counts.leased < Math.max(1, minUnevaluatedPoints) * segments) return null;
   return `Steering is asked again when fewer than ${count(Math.max(1, minUnevaluatedPoints), "point")} wait for a loss (minUnevaluatedPoints ${minUnevaluatedPoints}), and fills up to ${nPointsPerIteration} (nPointsPerIteration); until then slots stay idle.`;
 }
 
@@ -213,7 +209,7 @@ function waitingCause(task: Task, looks: readonly QueueLook[], funnel: Funnel): 
     return {
       code: "jobLimitReached",
       sentence: `The limit of ${task.effective.maxEvaluationJobs} evaluation jobs is reached.`,
-      remedy: `hyperpilot task limits ${id} --maxEvaluationJobs ${task.effective.maxEvaluationJobs * 2}`,
+      remedy: `hyperpilot task limits ${id} --maxEvaluationJobs ${(task.effective.maxEvaluationJobs / task.segments.length) * 2}`,
     };
   }
   const free = freeSlots(looks);

@@ -1,29 +1,41 @@
 /** Points and their attempts as REST shows them. Pure. */
 import { TASK } from "../../protocol/limits.ts";
 import { INTERRUPTION_REASONS, type InterruptionReason } from "../../protocol/pilot-messages.ts";
-import type { AttemptView, PointView } from "../../protocol/rest.ts";
+import type { AttemptView, PointDetail, PointView } from "../../protocol/rest.ts";
 import type { PointState } from "../../protocol/states.ts";
 import { isBetter, type Point, type Task } from "../core.ts";
-import type { EventOf } from "../events.ts";
+import type { EventOf, HyperpilotEvent } from "../events.ts";
+import { isSegmented } from "../tasks/segments.ts";
 import { firstOf, pageLimit, pageOf, type Page, type PageRequest } from "./page.ts";
 import { isoTime } from "./tasks.ts";
 
-export function pointView(point: Point): PointView {
+export function pointView(task: Task, point: Point): PointView {
   return {
     pointId: point.id,
     state: point.state,
     loss: point.loss,
     text: point.text,
+    segment: isSegmented(task) ? point.segment : null,
+    origin: originOf(point),
     run: point.run,
     retryOf: point.retryOf,
     attempts: point.attempts,
     interruptions: point.interruptions,
     node: point.node === "" ? null : point.node,
+    metadata: point.files?.metadata ?? null,
+    metrics: point.files?.metrics ?? null,
+    checkpoints: [...(point.files?.checkpoints ?? [])],
   };
+}
+
+function originOf({ run, retryOf }: Point): PointView["origin"] {
+  if (retryOf !== null) return "retry";
+  return run === null ? "random" : "steering";
 }
 
 export interface PointFilter extends PageRequest {
   readonly state?: PointState | undefined;
+  readonly segment?: number | undefined;
   /** By id as generated, or best loss first and those without a loss last. */
   readonly sort: "id" | "loss";
 }
@@ -31,7 +43,10 @@ export interface PointFilter extends PageRequest {
 /** The cursor is the id of the last point shown. */
 export function pointPage(task: Task, filter: PointFilter): Page<PointView> {
   const limit = pageLimit(filter);
-  const shape = { view: pointView, cursorOf: (point: Point) => point.id };
+  const shape = {
+    view: (point: Point) => pointView(task, point),
+    cursorOf: (point: Point) => point.id,
+  };
   if (filter.sort === "id") return pageOf(matching(task, filter, fromCursor(filter)), limit, shape);
   const compare = byLoss(task);
   const last = filter.cursor === undefined ? undefined : task.points.get(filter.cursor);
@@ -51,9 +66,15 @@ function* matching(task: Task, filter: PointFilter, first: number): Iterable<Poi
   if (!Number.isSafeInteger(first)) return;
   for (let id = first; id < task.points.size; id += 1) {
     const point = task.points.get(String(id));
-    if (point !== undefined && (filter.state === undefined || point.state === filter.state))
-      yield point;
+    if (point !== undefined && passes(point, filter)) yield point;
   }
+}
+
+function passes(point: Point, { state, segment }: PointFilter): boolean {
+  return (
+    (state === undefined || point.state === state) &&
+    (segment === undefined || point.segment === segment)
+  );
 }
 
 function byLoss(task: Task): (a: Point, b: Point) => number {
@@ -68,7 +89,23 @@ function byLoss(task: Task): (a: Point, b: Point) => number {
 }
 
 /** What a point's history is made of. */
-export type HistoryEvent = EventOf<"attemptEnded" | "leaseEnded">;
+export type HistoryEvent = EventOf<"attemptEnded" | "leaseEnded" | "checkpointDropped">;
+
+export function isHistory(event: HyperpilotEvent): event is HistoryEvent {
+  const { type } = event;
+  return type === "attemptEnded" || type === "leaseEnded" || type === "checkpointDropped";
+}
+
+/** Entries of a history that are no evaluations. */
+export function noticeViews(newestFirst: readonly HistoryEvent[]): PointDetail["notices"] {
+  return newestFirst
+    .flatMap((event) =>
+      event.type === "checkpointDropped"
+        ? [{ at: isoTime(event.atMs), text: `${event.reason}; it is not used any more` }]
+        : [],
+    )
+    .reverse();
+}
 
 /** The entries of a history that was read backwards, newest first; shown oldest first. */
 export function attemptViews(
@@ -78,6 +115,7 @@ export function attemptViews(
   let attempt = Math.min(attempts + 1, TASK.attemptsMax);
   const views: AttemptView[] = [];
   for (const event of newestFirst) {
+    if (event.type === "checkpointDropped") continue;
     if (event.type === "attemptEnded") attempt = event.attempt;
     views.push({
       attempt,
@@ -86,6 +124,8 @@ export function attemptViews(
       endedAt: isoTime(event.atMs),
       durationSeconds: event.type === "attemptEnded" ? event.durationSeconds : 0,
       outcome: event.type === "attemptEnded" ? event.outcome : interruptionOf(event),
+      warnings: [...(event.warnings ?? [])],
+      restored: event.restored ?? null,
     });
   }
   return views.reverse();

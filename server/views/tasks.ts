@@ -2,11 +2,13 @@
 import type { BestPoint, TaskDetail, TaskSummary } from "../../protocol/rest.ts";
 import { isEnded, type TaskState } from "../../protocol/states.ts";
 import { mayTouch } from "../auth/access.ts";
-import { pendingCount, type Core, type Task } from "../core.ts";
+import { pendingCount, type Core, type SegmentState, type Task } from "../core.ts";
 import type { Principal } from "../inbox.ts";
 import { steeringWarnings } from "../tasks/steering.ts";
 import { cadenceWarnings } from "../tasks/submission.ts";
+import { askingOverReason, maxPointsOf } from "../tasks/segments.ts";
 import { pageLimit, pageOf, type Page, type PageRequest } from "./page.ts";
+import { segmentViews } from "./segments.ts";
 
 /** Values of {@link TaskDetail.bestSoFar} at most. */
 const BEST_VALUES_MAX = 200;
@@ -20,7 +22,7 @@ export function taskSummary(task: Task): TaskSummary {
     reason: task.reason,
     createdAt: isoTime(task.createdAtMs),
     endedAt: task.endedAtMs === null ? null : isoTime(task.endedAtMs),
-    maxPoints: task.effective.maxPoints,
+    maxPoints: maxPointsOf(task),
     points: { ...task.counts },
     generated: task.generated,
     best: bestPoint(task),
@@ -43,7 +45,8 @@ export function taskDetail(task: Task): TaskDetail {
     attemptsFailed: task.attemptsFailed,
     interruptions: task.interruptions,
     runs: { finished: task.runsFinished, openRun: task.run?.run ?? null },
-    askingEnded: task.askingEnded,
+    segments: segmentViews(task),
+    askingEnded: task.askingEnded ?? usedUp(task),
     medianEvaluationSeconds: medianSeconds,
     etaSeconds: medianSeconds === null ? null : etaSeconds(task, medianSeconds),
     bestSoFar: bestSoFar(task),
@@ -73,6 +76,12 @@ function* matching(core: Core, principal: Principal, filter: TaskFilter): Iterab
   }
 }
 
+/** Every segment has ended of itself. */
+function usedUp(task: Task): string | null {
+  const hasEnded = task.segments.every((segment) => segment.askingEnded !== null);
+  return hasEnded ? askingOverReason(task) : null;
+}
+
 function bestPoint(task: Task): BestPoint | null {
   const { best } = task;
   if (best?.loss === null || best === null) return null;
@@ -89,7 +98,10 @@ function etaSeconds(task: Task, medianSeconds: number): number | null {
   if (isEnded(task.state) || task.state === "paused") return null;
   const { maxPoints, nParallelEvaluation } = task.effective;
   const mayAsk = task.askingEnded === null && task.state !== "finishing";
-  const remaining = pendingCount(task) + (mayAsk ? Math.max(0, maxPoints - task.generated) : 0);
+  const left = (segment: SegmentState): number =>
+    segment.askingEnded === null ? Math.max(0, maxPoints - segment.generated) : 0;
+  const coming = mayAsk ? task.segments.reduce((sum, segment) => sum + left(segment), 0) : 0;
+  const remaining = pendingCount(task) + coming;
   const parallel = Math.max(1, task.counts.leased, Math.min(nParallelEvaluation, task.jobs.size));
   return Math.ceil((remaining / parallel) * medianSeconds);
 }

@@ -85,7 +85,9 @@ describe("Packing files", () => {
   });
 });
 
-describe("Extracting an archive", () => {
+describe("Extracting an archive", function () {
+  // One of them makes ten thousand files.
+  this.timeout(30_000);
   async function refused(why: RegExp): Promise<void> {
     await assert.rejects(
       extractArchive(archive, target, BOUNDS),

@@ -289,7 +289,7 @@ describe("the gateway", () => {
     });
   }
 
-  it("wants hello first and in time", async () => {
+  it("wants hello first, and in time: that a network is slow is no violation", async () => {
     const early = await pilot("a");
     early.send(encode([{ type: "bye", reason: "" }]));
     assert.equal((await closing(early)).code, 1008);
@@ -297,7 +297,7 @@ describe("the gateway", () => {
     const closed = closing(silent);
     await waitUntil("its session", () => sessions.count === 1);
     clock.pass(WIRE.helloTimeoutMs + 1_000);
-    assert.equal((await closed).code, 1008);
+    assert.equal((await closed).code, 1013);
     assert.ok(engine.items.every(({ type }) => type === "pilotClosed"));
   });
 

@@ -4,10 +4,12 @@ import { join } from "node:path";
 import { silentLogger } from "../../common/log.ts";
 import { createAgent } from "../../pilot/agent.ts";
 import type { EvaluationEnd, EvaluationRequest } from "../../pilot/payload.ts";
+import { Permits } from "../../pilot/permits.ts";
 import { type PilotProgram, createPilotProgram } from "../../pilot/program.ts";
 import type { Spawner } from "../../pilot/spawner.ts";
 import { PILOT } from "../../protocol/limits.ts";
-import type { FromPilot, FromPilotOf } from "../../protocol/pilot-messages.ts";
+import { HyperpilotError } from "../../protocol/errors.ts";
+import type { BlobRef, FromPilot, FromPilotOf } from "../../protocol/pilot-messages.ts";
 import { TaskSpecification } from "../../protocol/task.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary-directory.ts";
@@ -38,6 +40,7 @@ const CAPACITY = {
   sources: {},
 };
 const SPAWNER: Spawner = {
+  processes: () => Promise.resolve([]),
   pid: null,
   start: () => Promise.reject(new Error("not used")),
   kill: () => Promise.resolve(),
@@ -56,6 +59,8 @@ describe("the pilot around its payloads", () => {
   let evaluate: (request: EvaluationRequest) => Promise<EvaluationEnd>;
   let putLog: () => Promise<void>;
   let hold: () => Promise<void>;
+  let putLeaseFile: (kind: string, blob: BlobRef, token: string) => Promise<void>;
+  let spec: TaskSpecification;
 
   beforeEach(() => {
     directory = temporaryDirectory();
@@ -67,6 +72,8 @@ describe("the pilot around its payloads", () => {
     evaluate = () => Promise.resolve(ended(null));
     putLog = () => Promise.resolve();
     hold = () => Promise.resolve();
+    putLeaseFile = () => Promise.reject(new Error("not used"));
+    spec = SPEC;
     const agent = createAgent(
       {
         instance: "instance-1",
@@ -90,8 +97,15 @@ describe("the pilot around its payloads", () => {
           return { file: "/sandbox", release: () => (released += 1) };
         },
       },
+      random: () => 0.5,
+      spool: join(directory.path, "spool"),
+      packs: new Permits(1),
+      usePolling: false,
       api: {
+        getRegistryCredential: () => Promise.resolve(null),
         getSteeringInput: () => Promise.resolve(""),
+        putLeaseFile: (kind, blob, { token }) => putLeaseFile(kind, blob, token),
+        getCheckpoint: () => Promise.reject(new Error("not used")),
         putLog: async (_item, file) => {
           await putLog();
           uploads.push(file);
@@ -115,7 +129,17 @@ describe("the pilot around its payloads", () => {
 
   function ended(logFile: string | null, logTail = "tail"): EvaluationEnd {
     const outcome = { type: "loss", loss: 1, exitCode: 0, message: "" } as const;
-    return { outcome, durationSeconds: 1, logFile, logTail, leftover: null };
+    const artifactDirectory = join(directory.path, "artifacts");
+    const artifacts = { metadata: null, metrics: null, warnings: [] };
+    return {
+      outcome,
+      durationSeconds: 1,
+      logFile,
+      logTail,
+      artifacts,
+      artifactDirectory,
+      leftover: null,
+    };
   }
 
   function logOf(bytes: number): string {
@@ -140,7 +164,7 @@ describe("the pilot around its payloads", () => {
           token: "token",
         },
       ],
-      specs: [{ taskId: TASK_ID, spec: SPEC }],
+      specs: [{ taskId: TASK_ID, spec }],
     });
   }
 
@@ -228,6 +252,99 @@ describe("the pilot around its payloads", () => {
     clock.advance(PILOT.stopDeadlineMs);
     await stopped;
     assert.equal(clock.pendingTimers, 0);
+  });
+
+  describe("with metadata and metrics", () => {
+    const blob = (letter: string): BlobRef => ({ sha256: letter.repeat(64), sizeBytes: 1 });
+    const left = (logFile: string | null = null): EvaluationEnd => ({
+      ...ended(logFile),
+      artifacts: {
+        metadata: { file: "/metadata", blob: blob("a") },
+        metrics: { file: "/metrics", blob: blob("b") },
+        warnings: [],
+      },
+    });
+
+    it("uploads them before the result that commits them", async () => {
+      const order: string[] = [];
+      putLeaseFile = (kind, { sha256 }, token) => {
+        order.push(`${kind} ${sha256[0]} ${token}`);
+        assert.equal(
+          sent.some(({ type }) => type === "result"),
+          false,
+        );
+        return Promise.resolve();
+      };
+      evaluate = () => Promise.resolve(left());
+      grant();
+      const { metadata, metrics, warnings } = await result();
+      assert.deepEqual(order, ["metadata a token", "metrics b token"]);
+      assert.deepEqual([metadata, metrics, warnings], [blob("a"), blob("b"), undefined]);
+    });
+
+    it("keeps its copy while the server's disk is full, and tries again", async () => {
+      let tries = 0;
+      const full = new HyperpilotError({ code: "E_STORAGE_FULL", message: "full" });
+      putLeaseFile = () => ((tries += 1) < 4 ? Promise.reject(full) : Promise.resolve());
+      evaluate = () => Promise.resolve(left());
+      grant();
+      const { metadata } = await waitUntil("a result", () => {
+        clock.advance(2_000);
+        return sent.find((one): one is FromPilotOf<"result"> => one.type === "result");
+      });
+      assert.deepEqual([metadata, tries], [blob("a"), 5]);
+    });
+
+    it("hands the loss over with a warning when they cannot be uploaded in time", async () => {
+      const full = new HyperpilotError({ code: "E_STORAGE_FULL", message: "the disk is full" });
+      putLeaseFile = () => Promise.reject(full);
+      evaluate = () => Promise.resolve(left());
+      grant();
+      const { outcome, metadata, warnings } = await waitUntil("a result", () => {
+        clock.advance(10_000);
+        return sent.find((one): one is FromPilotOf<"result"> => one.type === "result");
+      });
+      assert.deepEqual([outcome.type, metadata], ["loss", undefined]);
+      assert.match(warnings?.[0] ?? "", /the metadata could not be uploaded.*the disk is full/);
+      assert.equal(warnings?.length, 2);
+    });
+
+    it("does not wait long for an upload when it must go", async () => {
+      putLeaseFile = () =>
+        Promise.reject(new HyperpilotError({ code: "E_UNREACHABLE", message: "away" }));
+      spec = { ...SPEC, checkpoint: { ...SPEC.checkpoint, save: ["state"] } };
+      evaluate = () => Promise.resolve(left());
+      grant();
+      await waitUntil("it waits for another try", () => clock.pendingTimers > 1);
+      void program.stop({ reason: "SIGTERM", walltimeOver: false });
+      const { outcome } = await waitUntil("a result", () => {
+        clock.advance(1_000);
+        return sent.find((one): one is FromPilotOf<"result"> => one.type === "result");
+      });
+      assert.equal(outcome.type, "loss");
+      assert.ok(clock.monotonicMs() <= PILOT.evictedUploadMs + 3_000);
+      assert.deepEqual(exits, []);
+    });
+  });
+
+  it("gives a payload that saves checkpoints the time to do so before it ends it", async () => {
+    spec = { ...SPEC, checkpoint: { ...SPEC.checkpoint, save: ["state"] } };
+    const graces: unknown[] = [];
+    evaluate = ({ eviction, signal }) =>
+      new Promise((resolve) => {
+        eviction?.addEventListener("abort", () => {
+          graces.push(eviction.reason, signal.aborted);
+          resolve({ ...ended(null), outcome: null });
+        });
+      });
+    grant();
+    await waitUntil("it runs", () => released === 0 && sent.some(({ type }) => type === "request"));
+    await new Promise(setImmediate);
+    const stopped = program.stop({ reason: "walltime", walltimeOver: true });
+    const { outcome, item, epoch } = await result();
+    assert.deepEqual([graces, outcome.type], [[PILOT.walltimeGraceMs, false], "timeout"]);
+    program.onMessage({ type: "accepted", item, epoch, seq: 1 });
+    await stopped;
   });
 
   it("leaves when the server says that its token is not valid any more", () => {

@@ -10,14 +10,18 @@ import {
 import { join } from "node:path";
 import { systemClock } from "../../common/clock.ts";
 import { createOutputFile } from "../../pilot/output-file.ts";
-import { descendants, isRunning } from "../../pilot/process-tree.ts";
+import { isRunning, readProc } from "../../pilot/process-tree.ts";
 import { createApptainer } from "../../pilot/runtime/apptainer.ts";
 import { createBubblewrap } from "../../pilot/runtime/bubblewrap.ts";
+import { createDocker } from "../../pilot/runtime/docker.ts";
 import { gpuDevices } from "../../pilot/runtime/gpu-devices.ts";
+import { kernelPaths } from "../../pilot/runtime/kernel-paths.ts";
 import { runtimeFor, runtimeNames, workingRuntimes } from "../../pilot/runtime/ladder.ts";
 import { createNone } from "../../pilot/runtime/none.ts";
+import { createPodman } from "../../pilot/runtime/podman.ts";
 import type { PayloadRequest, Runtime } from "../../pilot/runtime/runtime.ts";
 import { type Spawner, createSpawner } from "../../pilot/spawner.ts";
+import { startRegistry } from "../support/registry.ts";
 import { requireTool } from "../support/requires.ts";
 import { requireTestbed, testbed } from "../support/testbed.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary-directory.ts";
@@ -25,14 +29,17 @@ import { waitUntil } from "../support/wait-until.ts";
 
 interface Driver {
   readonly name: string;
+  /** As a task names it; an image of a registry is pulled once for the suite. */
   readonly image: string;
   /** Skips the suite where the machine lacks the real program or image. */
   require(context: Mocha.Context): void;
   create(scratchDirectory: string): Runtime;
 }
 
+const OF_REGISTRY = "docker://an image of the test's registry";
+
 const apptainer = (name: "apptainer" | "singularity", image: string): Driver => ({
-  name: `${name}, ${image.endsWith(".sif") ? "SIF file" : "sandbox directory"}`,
+  name: `${name}, ${image.endsWith(".sif") ? "SIF file" : image === OF_REGISTRY ? "docker://" : "sandbox directory"}`,
   image,
   require: (context) => requireTestbed(context),
   create: (scratchDirectory) => createApptainer({ name, scratchDirectory, program: testbed[name] }),
@@ -41,7 +48,22 @@ const apptainer = (name: "apptainer" | "singularity", image: string): Driver => 
 const DRIVERS: readonly Driver[] = [
   apptainer("apptainer", testbed.sifFile),
   apptainer("apptainer", testbed.imageDirectory),
+  apptainer("apptainer", OF_REGISTRY),
   apptainer("singularity", testbed.sifFile),
+  {
+    name: "podman, docker://",
+    image: OF_REGISTRY,
+    require: (context) => requireTestbed(context),
+    create: (scratchDirectory) => createPodman({ scratchDirectory, program: testbed.podman }),
+  },
+  {
+    // No engine of docker is here: podman, which takes docker's command line, stands in for it.
+    name: "docker's command line in podman, docker://",
+    image: OF_REGISTRY,
+    require: (context) => requireTestbed(context),
+    create: (scratchDirectory) =>
+      createDocker({ scratchDirectory, program: dockerByPodman(scratchDirectory) }),
+  },
   {
     name: "bubblewrap, host:",
     image: "host:",
@@ -59,6 +81,23 @@ const DRIVERS: readonly Driver[] = [
   },
   { name: "none", image: "host:", require: () => undefined, create: () => createNone() },
 ];
+
+/** A program "docker": options that differ by engine or by what this machine allows are set here, all else is docker's. */
+function dockerByPodman(parent: string): string {
+  const program = join(parent, "docker");
+  const script = `#!/bin/sh
+[ "$1" = --log-level ] && shift 2
+verb=$1; shift
+case $verb in
+  run) set -- --read-only-tmpfs=false --ulimit nofile=1024:1024 --ulimit nproc=1000:1000 "$@" ;;
+  rm) set -- --time 0 "$@" ;;
+  pull) set -- --tls-verify=false "$@" ;;
+esac
+exec ${testbed.podman} --log-level error --cgroup-manager cgroupfs --runtime runc "$verb" "$@"
+`;
+  writeFileSync(program, script, { mode: 0o755 });
+  return program;
+}
 
 let directory: TemporaryDirectory;
 let outputs = 0;
@@ -88,15 +127,27 @@ function requestOf(exec: string, more: Partial<PayloadRequest> = {}): PayloadReq
 }
 
 for (const driver of DRIVERS) {
-  describe(`Runtime: ${driver.name}`, () => {
+  describe(`Runtime: ${driver.name}`, function () {
+    this.timeout(30_000);
     let runtime: Runtime;
     let spawner: Spawner;
+    /** What `command` takes. */
+    let image = driver.image;
+    let ofSuite: TemporaryDirectory | undefined;
+    let pulling: Runtime | undefined;
 
-    before(function () {
+    before(async function () {
       driver.require(this);
+      ofSuite = temporaryDirectory();
+      if (driver.image === OF_REGISTRY)
+        ({ image, runtime: pulling } = await pulledImage(driver, ofSuite.path));
+    });
+    after(async () => {
+      await ofSuite?.remove();
     });
     beforeEach(() => {
-      runtime = driver.create(directory.path);
+      // One that has passed its self-test: engines choose their options by it.
+      runtime = pulling ?? driver.create(directory.path);
       spawner = createSpawner({ directory: join(directory.path, "scripts"), clock: systemClock });
     });
     afterEach(async () => {
@@ -104,8 +155,10 @@ for (const driver of DRIVERS) {
     });
 
     function requestFor(exec: string, more: Partial<PayloadRequest> = {}): PayloadRequest {
-      const readOnlyPaths = driver.image === "host:" ? [] : [testbed.directory];
-      return requestOf(exec, { image: driver.image, readOnlyPaths, ...more });
+      const isTestbeds = image.startsWith(testbed.directory);
+      const trust = driver.image === OF_REGISTRY ? { imageIsTrusted: true } : {};
+      const readOnlyPaths = isTestbeds ? [testbed.directory] : [];
+      return requestOf(exec, { image, readOnlyPaths, ...trust, ...more });
     }
 
     async function run(request: PayloadRequest) {
@@ -119,6 +172,7 @@ for (const driver of DRIVERS) {
         cwd: request.workDirectory,
         outputFile: output.path,
         statusFile,
+        ...(command.container === undefined ? {} : { container: command.container }),
       });
       const text = readFileSync(output.path, "utf8");
       const statusText = statusFile === null ? "" : readFileSync(statusFile, "utf8");
@@ -188,16 +242,41 @@ for (const driver of DRIVERS) {
       assert.equal(text, `${value}.\n`);
     });
 
-    it("ends every process of the payload, whatever it did to stay", async () => {
+    it("takes the exit codes that engines and shells use themselves for the payload's", async () => {
+      for (const code of [125, 126, 127]) {
+        const { exitCode, verdict } = await run(requestFor(`exit ${code}`));
+        assert.equal(exitCode, code);
+        assert.deepEqual(verdict, { type: "payload" });
+      }
+    });
+
+    it("asks every process of the payload once, with SIGTERM, so that it can save its work", async () => {
       const request = requestFor(
-        "setsid sh -c 'trap \"\" TERM; while :; do sleep 1; done' & trap '' TERM; echo >ready; while :; do sleep 1; done",
+        `sh -c 'trap "echo child; exit" TERM; : >child; while :; do sleep 0.05; done' &
+         trap 'echo asked; end=yes' TERM; while ! test -e child; do sleep 0.05; done; : >ready; while test -z "$end"; do sleep 0.05; done; sleep 0.2; wait; exit 4`,
       );
       const running = run(request);
       await waitUntil("the payload is ready", () =>
         existsSync(join(request.workDirectory, "ready")),
       );
-      const pids = descendants(spawner.pid!);
-      assert.ok(pids.length >= 2);
+      await spawner.kill("SIGTERM");
+      const { exitCode, text } = await running;
+      assert.deepEqual(text.match(/^(asked|child)$/gm)?.sort(), ["asked", "child"]);
+      assert.equal(exitCode, 4);
+    });
+
+    it("ends every process of the payload, whatever it did to stay", async () => {
+      const stubborn = `trap "" TERM HUP; while :; do sleep 1; done`;
+      const doubleForked =
+        driver.name === "none" ? "" : `(setsid sh -c '(${stubborn}) & exit 0' &) ;`;
+      const request = requestFor(`setsid sh -c '${stubborn}' & ${doubleForked} ${stubborn}`);
+      const running = run(request);
+      const wanted = driver.name === "none" ? 2 : 3;
+      const pids = await waitUntil("all processes of the payload run", async () => {
+        const found = await spawner.processes();
+        const sleeping = found.filter((pid) => readProc(`/proc/${pid}/comm`) === "sleep\n");
+        return sleeping.length >= wanted ? found : null;
+      });
       await spawner.kill("SIGKILL");
       assert.equal((await running).signal, "SIGKILL");
       assert.deepEqual(
@@ -207,13 +286,104 @@ for (const driver of DRIVERS) {
     });
 
     it("refuses an image form that it cannot run", () => {
-      assert.equal(runtime.supports("docker://debian"), false);
+      assert.equal(runtime.supports("oras://debian"), false);
       assert.equal(runtime.supports(driver.image), true);
-      assert.throws(() => runtime.command(requestFor("true", { image: "docker://debian" })), {
-        code: "E_IMAGE",
-      });
+      for (const other of ["oras://debian", "docker://debian", "--privileged"])
+        assert.throws(() => runtime.command(requestFor("true", { image: other })), {
+          code: "E_IMAGE",
+        });
     });
+
+    if (driver.name !== "none") describeContainment(driver, requestFor, run);
   });
+}
+
+interface Run {
+  readonly exitCode: number;
+  readonly text: string;
+}
+
+/** What holds wherever payloads are contained. */
+function describeContainment(
+  driver: Driver,
+  requestFor: (exec: string, more?: Partial<PayloadRequest>) => PayloadRequest,
+  run: (request: PayloadRequest) => Promise<Run>,
+): void {
+  it("agrees with the payload on where it is: $PWD, HOME, the kernel and pwd say /srv/workDir", async () => {
+    const { text } = await run(
+      requestFor('echo "$PWD $HOME"; pwd -P; readlink /proc/self/cwd; env | grep ^PWD=', {
+        environment: { PATH: "/usr/bin:/bin", HOME: "/srv/workDir" },
+      }),
+    );
+    const here = "/srv/workDir";
+    assert.equal(text, `${here} ${here}\n${here}\n${here}\nPWD=${here}\n`);
+  });
+
+  it("lets it write in its work directory and its own temporary directories only", async () => {
+    const request = requestFor(
+      `for d in / /bin /usr /etc /etc/hosts /srv /root /var /run /home /opt /proc /proc/sys/kernel /sys; do
+         (: >>"$d/probe" || : >>"$d") 2>/dev/null && echo "wrote $d"; done
+       for d in . /tmp /var/tmp /dev/shm; do echo x >"$d/probe" && echo "may write $d"; done`,
+    );
+    const { text } = await run(request);
+    assert.deepEqual(
+      text.trim().split("\n"),
+      [".", "/tmp", "/var/tmp", "/dev/shm"].map((path) => `may write ${path}`),
+    );
+    assert.equal(existsSync(join(request.workDirectory, "probe")), true);
+    assert.equal(existsSync(join(request.temporaryDirectory, "probe")), true);
+    assert.equal(existsSync("/tmp/probe"), false);
+  });
+
+  it("leaves it no capability and no way to gain one, and shows it no process of the node", async () => {
+    const { text } = await run(
+      requestFor(
+        "grep -E '^(Cap(Inh|Prm|Eff|Bnd|Amb)|NoNewPrivs):' /proc/self/status | tr -d ' \\t'; ls -d /proc/[0-9]* | wc -l",
+      ),
+    );
+    const zero = "0000000000000000";
+    const lines = text.trim().split("\n");
+    const seen = Number(lines.pop());
+    assert.deepEqual(lines, [
+      ...["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"].map((name) => `${name}:${zero}`),
+      "NoNewPrivs:1",
+    ]);
+    assert.ok(seen > 0 && seen < 12, `${seen} processes`);
+  });
+
+  if (driver.image === OF_REGISTRY)
+    it("keeps the image's own variables, and its PATH in front", async () => {
+      const { text } = await run(requestFor('echo "$OF_IMAGE $PATH"'));
+      assert.match(text, /^kept \/opt\/of-image\/bin:\/bin:.*:\.\n$/);
+    });
+}
+
+/** The registry's image in the store of the driver's runtime. */
+async function pulledImage(
+  driver: Driver,
+  parent: string,
+): Promise<{ image: string; runtime: Runtime }> {
+  const registry = await startRegistry(parent);
+  try {
+    const runtime = driver.create(parent);
+    assert.equal((await runtime.selfTest()).works, true);
+    const scratch = join(parent, "pull");
+    mkdirSync(scratch);
+    const entry = join(parent, "entry.sif");
+    await runtime.store!.pull({
+      reference: registry.image.slice("docker://".length),
+      isPlainHttp: true,
+      credential: null,
+      entry,
+      scratch,
+      environment: {},
+      signal: new AbortController().signal,
+    });
+    const { image } = (await runtime.store!.open(entry))!;
+    return { image, runtime };
+  } finally {
+    await registry.stop();
+  }
 }
 
 describe("Runtime: bubblewrap, its own ways", () => {
@@ -242,6 +412,7 @@ describe("Runtime: bubblewrap, its own ways", () => {
     ]);
     const tail = [
       ...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/dev/shm"],
+      ...kernelPaths().settings.flatMap((path) => ["--ro-bind", path, path]),
       ...["--bind", request.temporaryDirectory, "/tmp"],
       ...["--bind", request.temporaryDirectory, "/var/tmp"],
       ...["--ro-bind", "/data/a", "/data/a", "--ro-bind", "/data/b/c", "/data/b/c"],
@@ -330,6 +501,7 @@ describe("Runtime: apptainer, its own ways", () => {
       ...["--bind", `${request.workDirectory}:/srv/workDir`],
       ...["--bind", `${request.temporaryDirectory}:/tmp`],
       ...["--bind", `${request.temporaryDirectory}:/var/tmp`],
+      ...protectedPaths(),
       request.image,
     ]);
   });
@@ -378,6 +550,17 @@ describe("Runtime: apptainer, its own ways", () => {
     assert.match(result.reason, /did not start the payload/);
   });
 });
+
+/** What root's payload could write without it. */
+function protectedPaths(): readonly string[] {
+  if (process.getuid?.() !== 0) return [];
+  const { settings, belowSys } = kernelPaths();
+  assert.ok(settings.includes("/proc/sys"));
+  return [
+    ...[...settings, "/sys", "/etc/hosts", "/etc/localtime"].map((path) => `${path}:${path}:ro`),
+    ...belowSys.map((path) => `${join(directory.path, "empty")}:${path}:ro`),
+  ].flatMap((text) => ["--bind", text]);
+}
 
 describe("GPU devices of a payload", () => {
   const gpu = (uuid: string) => ({ uuid, model: "A100", memoryBytes: 1, driver: null });

@@ -67,6 +67,24 @@ describe("the pilot's calls of the server", () => {
     return error.code;
   };
 
+  it("ask for the owner's credential with the lease's token, and take no answer for none", async () => {
+    const credential = { username: "anna", password: "open sesame" };
+    answer = json(200, { credential });
+    const ask = () => api.getRegistryCredential("lease-token", "reg.example.org:5000", never);
+    assert.deepEqual(await ask(), credential);
+    assert.deepEqual(requests, [
+      {
+        line: "GET /api/hyperpilot/v1/leases/registry-credential?registry=reg.example.org%3A5000",
+        authorization: "Bearer lease-token",
+        body: "",
+      },
+    ]);
+    answer = json(200, { credential: null });
+    assert.equal(await ask(), null);
+    answer = json(200, { credential: "open sesame" });
+    assert.equal(await codeOf(ask()), "E_PROTOCOL");
+  });
+
   it("exchange the boot secret, which travels in the header only", async () => {
     answer = json(200, SESSION);
     assert.deepEqual(await exchange(), SESSION);

@@ -1,7 +1,7 @@
 /** A real server and harvester as processes of the built program, on loopback, with a data directory of their own. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { z } from "zod";
@@ -36,6 +36,8 @@ export interface DeploymentOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Certificate of a server that listens beyond loopback; it signs itself. */
   readonly certificate?: Certificate;
+  /** Port of the server; any free one when it is not given. */
+  readonly port?: number;
 }
 
 export class Deployment {
@@ -50,6 +52,7 @@ export class Deployment {
     if (!existsSync(PROGRAM)) throw new Error("dist/ is missing: npm run build");
     this.options = options;
     this.data = join(options.directory, "data");
+    this.port = options.port ?? 0;
   }
 
   async start(): Promise<void> {
@@ -136,6 +139,22 @@ export class Deployment {
     return this.server?.pid ?? 0;
   }
 
+  /** Pilots of this deployment that run now, all queues together. */
+  pilotPids(): number[] {
+    return readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name))
+      .filter((pid) => {
+        try {
+          const words = readFileSync(`/proc/${pid}/cmdline`, "utf8");
+          return words.includes(`${this.options.directory}/`) && words.includes("\0pilot\0");
+        } catch {
+          // It has ended in this moment.
+          return false;
+        }
+      })
+      .map(Number);
+  }
+
   /** kill -9 of the server process. */
   async killServer(): Promise<void> {
     const server = this.server;
@@ -150,7 +169,8 @@ export class Deployment {
     body?: unknown,
     schema?: z.ZodType<T>,
   ): Promise<T> {
-    const answer: unknown = JSON.parse(await this.answer(method, path, body));
+    const text = await this.answer(method, path, body);
+    const answer: unknown = text === "" ? null : JSON.parse(text);
     return schema === undefined ? (answer as T) : schema.parse(answer);
   }
 
@@ -172,6 +192,36 @@ export class Deployment {
     if (response.ok) return response.text;
     const answer: unknown = JSON.parse(response.text);
     throw Object.assign(new Error(JSON.stringify(answer)), { status: response.status, answer });
+  }
+
+  /** Sends bytes to a route. */
+  async upload(path: string, bytes: Uint8Array): Promise<void> {
+    const { server, token } = this.access();
+    const response = await fetch(`${server}${API_ROOT}${path}`, {
+      method: "PUT",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/gzip" },
+      body: new Uint8Array(bytes),
+    });
+    if (!response.ok) throw new Error(await response.text());
+    await response.arrayBuffer();
+  }
+
+  /** Bytes that a route answers. */
+  async download(path: string): Promise<Uint8Array> {
+    const { server, token } = this.access();
+    const response = await fetch(`${server}${API_ROOT}${path}`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    if (!response.ok) throw new Error(await response.text());
+    return new Uint8Array(await response.arrayBuffer());
+  }
+
+  /** An answer that is no JSON, such as output. */
+  async text(path: string): Promise<string> {
+    const { server, token } = this.access();
+    const headers = { authorization: `Bearer ${token}` };
+    const response = await fetch(`${server}${API_ROOT}${path}`, { headers });
+    return response.text();
   }
 
   async submit(

@@ -11,12 +11,15 @@ import type { Runtime } from "../../pilot/runtime/runtime.ts";
 import { type Spawner, createSpawner } from "../../pilot/spawner.ts";
 import type { SlotResources } from "../../protocol/resources.ts";
 import { type Evaluation, TaskSpecification } from "../../protocol/task.ts";
+import { testImages } from "./node-images.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "./temporary-directory.ts";
 
 export interface BenchOptions {
   readonly scratch?: string;
   readonly runtime?: (scratchDirectory: string) => Runtime;
-  readonly readOnlyPaths?: readonly string[];
+  readonly readOnlyPaths?: string[];
+  /** The queue's own names of images. */
+  readonly images?: Record<string, string>;
 }
 
 export interface Trial extends Partial<Omit<Evaluation, "exec">> {
@@ -44,12 +47,19 @@ export function evaluationBench(options: BenchOptions = {}): EvaluationBench {
   mkdirSync(scratch, { recursive: true });
   const makeRuntime =
     options.runtime ?? ((scratchDirectory) => createBubblewrap({ scratchDirectory }));
+  const runtime = makeRuntime(scratch);
+  const images = testImages({ directory: join(directory.path, "images"), runtimes: [runtime] });
   const spawner = createSpawner({ directory: join(scratch, "scripts"), clock: systemClock });
   const runner: PayloadRunner = createPayloadRunner({
-    runtimes: [makeRuntime(scratch)],
+    runtimes: [runtime],
     clock: systemClock,
     scratch,
-    queue: { environment: {}, readOnlyPaths: options.readOnlyPaths ?? [] },
+    queue: {
+      environment: {},
+      readOnlyPaths: options.readOnlyPaths ?? [],
+      images: options.images ?? {},
+    },
+    images,
   });
   return {
     directory,
@@ -58,6 +68,7 @@ export function evaluationBench(options: BenchOptions = {}): EvaluationBench {
     run: (trial) => runner.run({ ...requestOf(trial), spawner }),
     leftDirectories: () => readdirSync(scratch).filter((name) => name.startsWith("payload-")),
     close: async () => {
+      images.close();
       await spawner.close();
       await directory.remove();
     },

@@ -1,7 +1,9 @@
 /** A reactor with hand-driven time, pilots and steering: rules of a task's life are tested on it without any I/O. */
 import { createHash } from "node:crypto";
 import { FromHarvester, type FromHarvesterInput } from "../../protocol/harvester-messages.ts";
+import { itemKey } from "../../protocol/ids.ts";
 import type {
+  BlobRef,
   FromPilot,
   FromPilotOf,
   HeldLease,
@@ -18,7 +20,14 @@ import {
 } from "../../protocol/task.ts";
 import { createCore, type Core, type Task } from "../../server/core.ts";
 import type { EventOf, EventType, HyperpilotEvent } from "../../server/events.ts";
-import type { Command, CommandOf, CommandValues, Effect, InboxItem } from "../../server/inbox.ts";
+import type {
+  Command,
+  CommandOf,
+  CommandValues,
+  Effect,
+  InboxItem,
+  ProposedPart,
+} from "../../server/inbox.ts";
 import { createLive } from "../../server/live.ts";
 import { react, type Reactor } from "../../server/reactor.ts";
 
@@ -94,9 +103,19 @@ export class World {
   private answer(ask: Extract<Effect, { type: "ask" }>): void {
     this.asks.push(ask);
     if (!this.answersAsks) return;
-    const wanted = this.task(ask.taskId).run?.wanted ?? 0;
-    const texts = Array.from({ length: wanted }, () => `{"x":${(this.proposed += 1)}}`);
-    this.propose(ask, texts);
+    const asked = [...(this.task(ask.taskId).run?.asked.values() ?? [])];
+    const parts = asked.map(({ segment, wanted }) => ({
+      segment,
+      texts: Array.from({ length: wanted }, () => `{"x":${(this.proposed += 1)}}`),
+      exhausted: null,
+    }));
+    this.proposeParts(ask, parts);
+  }
+
+  /** Built-in steering answers for several segments. */
+  proposeParts(ask: Extract<Effect, { type: "ask" }>, parts: readonly ProposedPart[]): void {
+    const { taskId, run, epoch } = ask;
+    this.post({ type: "proposed", taskId, run, epoch, answer: { ok: true, parts } });
   }
 
   propose(
@@ -104,8 +123,7 @@ export class World {
     texts: readonly string[],
     exhausted: string | null = null,
   ): void {
-    const { taskId, run, epoch } = ask;
-    this.post({ type: "proposed", taskId, run, epoch, answer: { ok: true, texts, exhausted } });
+    this.proposeParts(ask, [{ segment: 0, texts, exhausted }]);
   }
 
   failAsk(ask: Extract<Effect, { type: "ask" }>, reason: string): void {
@@ -169,6 +187,9 @@ export class World {
     this.post({ type: "tick" });
   }
 }
+
+/** What a result tells of files. */
+type ResultExtras = Pick<FromPilotOf<"result">, "metadata" | "metrics" | "restored" | "warnings">;
 
 let pilots = 0;
 
@@ -294,8 +315,9 @@ export class TestPilot {
   end(
     outcome: Outcome,
     slot = 0,
-    options: { readonly seconds?: number; readonly stops?: boolean } = {},
+    options: { readonly seconds?: number; readonly stops?: boolean } & ResultExtras = {},
   ): FromPilotOf<"result"> {
+    const { seconds = 1, stops = false, ...extras } = options;
     const lease = this.lease(slot);
     this.held.splice(this.held.indexOf(lease), 1);
     this.requestNo += 1;
@@ -303,14 +325,32 @@ export class TestPilot {
       type: "result",
       item: lease.item,
       epoch: lease.epoch,
-      seq: 1,
+      seq: this.nextSeq(lease),
       outcome,
-      durationSeconds: options.seconds ?? 1,
+      durationSeconds: seconds,
       log: "",
-      next: options.stops === true ? null : { slot, requestNo: this.requestNo, want: 1 },
+      next: stops ? null : { slot, requestNo: this.requestNo, want: 1 },
+      ...extras,
     };
     this.send(result);
     return result;
+  }
+
+  private readonly seqs = new Map<string, number>();
+  private nextSeq({ item, epoch }: HeldLease): number {
+    const key = `${itemKey(item)}@${epoch.join(".")}`;
+    const seq = (this.seqs.get(key) ?? 0) + 1;
+    this.seqs.set(key, seq);
+    return seq;
+  }
+
+  /** Says that a checkpoint of the slot's evaluation is on the server. */
+  checkpoint(blob: BlobRef, slot = 0): FromPilotOf<"checkpoint"> {
+    const lease = this.lease(slot);
+    const { item, epoch } = lease;
+    const message = { type: "checkpoint", item, epoch, seq: this.nextSeq(lease), ...blob } as const;
+    this.send(message);
+    return message;
   }
 
   loss(value: number, slot = 0): FromPilotOf<"result"> {

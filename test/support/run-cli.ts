@@ -10,6 +10,8 @@ export interface CliOptions {
   /** Nothing of this process's environment is passed on but PATH. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly program?: string;
+  /** Standard input; empty when not given. */
+  readonly input?: string;
 }
 
 export interface CliResult {
@@ -29,12 +31,15 @@ const LIMIT_MS = 60_000;
 
 export function startCli(args: readonly string[], options: CliOptions = {}): RunningCli {
   const child = spawn(process.execPath, [options.program ?? HYPERPILOT, ...args], {
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
     env: { PATH: process.env["PATH"], HOME: "/nonexistent", ...options.environment },
     timeout: LIMIT_MS,
     killSignal: "SIGKILL",
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
+  // A command that does not read its input may end first.
+  child.stdin.on("error", () => undefined);
+  child.stdin.end(options.input ?? "");
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));

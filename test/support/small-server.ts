@@ -7,9 +7,11 @@ import { API_ROOT } from "../../protocol/rest.ts";
 import { createLeaseTokens, type LeaseTokens } from "../../server/auth/lease-tokens.ts";
 import { createSessionTokens, type SessionTokens } from "../../server/auth/session-tokens.ts";
 import { drawToken, sha256Hex } from "../../server/auth/tokens.ts";
+import { backupStream } from "../../server/backup/backup-stream.ts";
 import { createBatcher } from "../../server/batch.ts";
 import { createMemoryBlobs } from "../../server/blobs/memory-blobs.ts";
 import type { Blobs } from "../../server/blobs/blobs.ts";
+import { createKeptBlobs } from "../../server/blobs/kept-blobs.ts";
 import { createCore, type Core } from "../../server/core.ts";
 import { createEngine, type RunningEngine } from "../../server/engine-loop.ts";
 import type { Role } from "../../server/events.ts";
@@ -17,10 +19,13 @@ import { createBootSecretIssuer, SERVER_PRINCIPAL } from "../../server/gateway/b
 import { listenForPeers } from "../../server/gateway/listener.ts";
 import { Sessions } from "../../server/gateway/sessions.ts";
 import type { Effect } from "../../server/inbox.ts";
-import { createMemoryJournal } from "../../server/journal/memory-journal.ts";
+import { createMemoryDisk, createMemoryJournal } from "../../server/journal/memory-journal.ts";
 import { createLive } from "../../server/live.ts";
 import type { Logs } from "../../server/logs.ts";
+import { openRegistrySecrets } from "../../server/secrets/registry-secrets.ts";
+import { temporaryDirectory } from "./temporary-directory.ts";
 import { createRestServer } from "../../server/rest/server.ts";
+import { systemDisk } from "../../server/system-disk.ts";
 
 export interface SmallServer {
   readonly origin: string;
@@ -31,6 +36,9 @@ export interface SmallServer {
   readonly sessionTokens: SessionTokens;
   /** Output by "<task>/<point>". */
   readonly output: Map<string, string>;
+  readonly secretsDirectory: string;
+  /** Everything that was journaled, as text. */
+  journaled(): string;
   token(roles: Role["roles"], user?: string): Promise<string>;
   call(
     token: string | null,
@@ -42,7 +50,8 @@ export interface SmallServer {
 }
 
 export async function startSmallServer(): Promise<SmallServer> {
-  const journal = createMemoryJournal();
+  const disk = createMemoryDisk();
+  const journal = createMemoryJournal({ disk });
   const { term } = await journal.open();
   const core = createCore();
   const clock = systemClock;
@@ -71,11 +80,16 @@ export async function startSmallServer(): Promise<SmallServer> {
     if (effect.type === "toPilot") sessions.toPilot(effect.session, [effect.message]);
     if (effect.type === "toHarvester") sessions.toHarvester(effect.session, [effect.message]);
     if (effect.type === "close") sessions.close(effect.session, effect.code, effect.reason);
+    if (effect.type === "blobs") blobs.settle(effect.referred, effect.unreferenced);
     if (effect.type === "drawSecrets") drawSecrets(effect);
     if (effect.type === "ask") {
-      const wanted = core.tasks.get(effect.taskId)?.run?.wanted ?? 0;
-      const texts = Array.from({ length: wanted }, () => `{"x":${(proposed += 1)}.0}`);
-      engine.post({ ...effect, type: "proposed", answer: { ok: true, texts, exhausted: null } });
+      const asked = core.tasks.get(effect.taskId)?.run?.asked.values() ?? [];
+      const parts = [...asked].map(({ segment, wanted }) => ({
+        segment,
+        texts: Array.from({ length: wanted }, () => `{"x":${(proposed += 1)}.0}`),
+        exhausted: null,
+      }));
+      engine.post({ ...effect, type: "proposed", answer: { ok: true, parts } });
     }
   };
   const output = new Map<string, string>();
@@ -87,7 +101,13 @@ export async function startSmallServer(): Promise<SmallServer> {
     read: (taskId, pointId) => Promise.resolve(output.get(`${taskId}/${pointId}`) ?? ""),
     removeTask: () => Promise.resolve(),
   };
-  const blobs = createMemoryBlobs();
+  const directory = temporaryDirectory();
+  const blobs = createKeptBlobs({
+    blobs: createMemoryBlobs(),
+    referencesTo: (sha256) => core.blobs.get(sha256) ?? 0,
+    clock,
+    log,
+  });
   const gauges = () =>
     Promise.resolve({
       version: "test",
@@ -97,8 +117,15 @@ export async function startSmallServer(): Promise<SmallServer> {
       eventLoopLagMsP99: 0,
       freeBytes: 1e12,
     });
+  const wallMs = (): number => clock.wallMs();
+  const backup = (seq: number) =>
+    backupStream({ journal, blobs, disk: systemDisk, dataDirectory: "/nowhere", wallMs, seq });
+  const stores = { blobs, logs, journal, backup };
   const rest = createRestServer(
-    { engine, blobs, logs, journal, sessions, sessionTokens, leaseTokens, clock, log, gauges },
+    {
+      ...{ engine, ...stores, sessions, sessionTokens, leaseTokens, clock, log, gauges },
+      secrets: await openRegistrySecrets(directory.path, clock),
+    },
     { tls: null, behindProxy: [] },
   );
   listenForPeers({ server: rest.server, sessions, sessionTokens, engine, log });
@@ -112,6 +139,8 @@ export async function startSmallServer(): Promise<SmallServer> {
     leaseTokens,
     sessionTokens,
     output,
+    secretsDirectory: directory.path,
+    journaled: () => disk.records.map(({ value }) => Buffer.from(value).toString("latin1")).join(),
     token: async (roles, user = "anna") => {
       const { id, secret, sha256 } = drawToken();
       const role = { user, roles };
@@ -146,6 +175,7 @@ export async function startSmallServer(): Promise<SmallServer> {
       await rest.close();
       await engine.stop();
       await journal.close();
+      await directory.remove();
     },
   };
 }

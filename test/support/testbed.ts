@@ -12,13 +12,28 @@ export const testbed = {
   programs: join(directory, "bin"),
   apptainer: join(directory, "bin", "apptainer"),
   singularity: join(directory, "bin", "singularity"),
+  podman: join(directory, "bin", "podman"),
+  registryProgram: join(directory, "bin", "docker-registry"),
+  registryStorage: join(directory, "registry"),
   imageDirectory: join(directory, "images", "payload"),
   sifFile: join(directory, "images", "payload.sif"),
+  /** All libraries for steering in one image. */
+  steeringImage: join(directory, "images", "all.sif"),
+  /** The evaluation image of examples/founding-document. */
+  evaluationImage: join(directory, "images", "evaluation.sif"),
 } as const;
 
 /** Skips the suite, by name, where the testbed has not been built: it needs root and Debian. */
 export function requireTestbed(context: Mocha.Context): void {
-  if (existsSync(join(directory, "version"))) return;
+  if (existsSync(testbed.podman)) return;
   console.log("        skipped: no testbed here (scripts/testbed builds it)");
+  context.skip();
+}
+
+/** Skips the suite, by name, where the images of `scripts/testbed-images` have not been built. */
+export function requireImages(context: Mocha.Context): void {
+  requireTestbed(context);
+  if (existsSync(testbed.steeringImage) && existsSync(testbed.evaluationImage)) return;
+  console.log("        skipped: no steering images here (scripts/testbed builds them)");
   context.skip();
 }

@@ -209,7 +209,7 @@ describe("hyperpilot on the command line", () => {
         const result = await cli("task", "points", id);
         return result.stdout === "" ? null : result.stdout.trimEnd().split("\n");
       });
-      assert.deepEqual(points[0]?.split("\t"), ["0", "ready", "", "0", "", '{"x":1.0}']);
+      assert.deepEqual(points[0]?.split("\t"), ["0", "ready", "", "0", "", "run 0", '{"x":1.0}']);
       assert.equal(item(await cli("task", "point", id, "0", "--json"))["state"], "ready");
       const why = await cli("task", "why", id);
       assert.match(why.stderr, /^Do {4}/m);
@@ -301,6 +301,14 @@ describe("hyperpilot on the command line", () => {
         (await cli("site", "queue", "set-state", "gup", "drain")).stderr,
         /Did you mean gpu\?/,
       );
+      assert.equal(
+        (await cli("site", "queue", "alias", "gpu", "registry.example/a:1", "/images/a.sif"))
+          .stdout,
+        "Queue gpu uses /images/a.sif for registry.example/a:1.\n",
+      );
+      assert.deepEqual(server.core.queues.get("gpu")?.images, {
+        "registry.example/a:1": "/images/a.sif",
+      });
       assert.equal((await cli("site", "queue", "rm", "gpu")).exitCode, 0);
       assert.equal((await cli("site", "queues")).stdout, "");
       write("bad.toml", 'name = "gpu"\nstate = \n');

@@ -88,7 +88,7 @@ describe("phpo as a process", () => {
     for (const field of [
       /^Steering\trandom; random points while slots wait; seed \d+$/m,
       /^Evaluation\ttrue in host:; metrics in m\.tgz; at most 1 min$/m,
-      /^Needs\t4 CPUs, 1\.0 GB of memory, 1 GPU A100; or 16 CPUs, 1\.0 GB of memory; and the internet$/m,
+      /^Needs\t1 A100 GPU, 4 CPUs and 1\.0 GB, or 16 CPUs and 1\.0 GB; and the internet$/m,
       /^Checkpoints\tckpt, model\.h5 every 2 min, extracted$/m,
       /^Data\ttraining files of user\.me\.data, listed in input_ds\.json; output in user\.blah\.1$/m,
       /^Segments\t2: a, b$/m,

@@ -213,6 +213,13 @@ describe("Sandbox of a payload: bubblewrap", function () {
     assert.deepEqual(bench.leftDirectories(), []);
   });
 
+  it("asks a program that catches SIGTERM, and not the shell above it, whose end would end everything", async () => {
+    const inner = "trap 'echo saved; exit 0' TERM; while :; do sleep 0.05; done";
+    const exec = `sh -c "${inner}"; echo after`;
+    const end = await bench.run({ exec, timeoutSeconds: 1, ...NO_OUTPUT });
+    assert.match(end.logTail, /^saved\nafter$/m, JSON.stringify(end));
+  });
+
   it("asks with SIGTERM first, so that a payload can say goodbye before its time-out", async () => {
     const exec = "trap 'echo goodbye; exit 0' TERM; while :; do sleep 0.05; done";
     const end = await bench.run({ exec, timeoutSeconds: 0.3, ...NO_OUTPUT });

@@ -58,6 +58,38 @@ export const SERVER_COMMANDS: readonly Command[] = [
     load: async () => (await import("./programs.ts")).runServer,
   },
   {
+    path: "server fsck",
+    summary: "check the data of a stopped server; changes nothing",
+    description:
+      "Check the data of a stopped server: chain and events of the journal, its head, snapshots, blobs, keys. Changes nothing. Ends with 1 when something is not good.",
+    examples: ["hyperpilot server fsck --data /data/hyperpilot"],
+    isRemote: false,
+    load: async () => (await import("./maintenance.ts")).runFsck,
+  },
+  {
+    path: "server backup",
+    summary: "write a backup into one file, also while the server runs",
+    description:
+      "Write a backup into one file, also while the server runs: journal, blobs and keys as of one moment. The file is complete or not there. Whoever has it has the server's keys.",
+    options: [{ flags: "--to <file>", description: "file to write; must not be there yet" }],
+    examples: ["hyperpilot server backup --data /data/hyperpilot --to /backup/monday.hpbackup"],
+    isRemote: true,
+    load: async () => (await import("./maintenance.ts")).runBackup,
+  },
+  {
+    path: "server restore",
+    summary: "make a data directory out of a backup",
+    description:
+      "Make a data directory out of a backup. What was granted after the backup is stale for the restored server: those points are evaluated again. Do not start the old server again afterwards.",
+    options: [
+      { flags: "--from <file>", description: "backup to restore" },
+      { flags: "--data <dir>", description: "directory to make; must not be there, or be empty" },
+    ],
+    examples: ["hyperpilot server restore --from /backup/monday.hpbackup --data /data/new"],
+    isRemote: false,
+    load: async () => (await import("./maintenance.ts")).runRestore,
+  },
+  {
     path: "pilot",
     summary: "run a pilot; batch jobs do this",
     options: [{ flags: "--boot <file>", description: "boot file that the harvester wrote" }],

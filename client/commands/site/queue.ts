@@ -141,6 +141,23 @@ export const runDiff: Run = async ({ args, context }) => {
   return exit;
 };
 
+/** `site queue alias`. */
+export const runAlias: Run = async ({ args, context }) => {
+  const { output } = context;
+  const [name = "", image = "", target = ""] = args;
+  const api = await context.api();
+  const shown = await queueNamed(api, name);
+  const images = { ...shown.config.images, [image]: target };
+  const saved = await saveQueue(api, { ...writtenPart(shown), images }, "site queue alias");
+  if (output.json) output.item("Queue", saved);
+  else
+    output.data(
+      `Queue ${neutralise(saved.name)} uses ${neutralise(target)} for ${neutralise(image)}.`,
+    );
+  output.talk("Next  hyperpilot site queues");
+  return EXIT.success;
+};
+
 /** `site queue rm`. */
 export const runRemove: Run = async ({ args, context }) => {
   const { output } = context;

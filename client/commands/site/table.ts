@@ -131,6 +131,20 @@ const QUEUE_COMMANDS: readonly Command[] = [
     load: async () => (await import("./queue.ts")).runSetState,
   },
   {
+    path: "site queue alias",
+    summary: "let the nodes of a queue use another image for a name that searches write",
+    arguments: [
+      QUEUE,
+      { name: "<image>", description: "as searches name it" },
+      { name: "<target>", description: "what is used: a path on the nodes, or another image" },
+    ],
+    examples: [
+      "hyperpilot site queue alias local docker://registry.example/training:1 /data/images/training.sif",
+    ],
+    isRemote: true,
+    load: async () => (await import("./queue.ts")).runAlias,
+  },
+  {
     path: "site queue rm",
     summary: "remove a queue",
     arguments: [QUEUE],

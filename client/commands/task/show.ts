@@ -7,7 +7,7 @@ import { formatAgo, formatDuration, neutralise } from "../../format.ts";
 import { writeFields } from "../../fields.ts";
 import { findTask } from "../../selector.ts";
 import { specificationFields } from "../../specification-fields.ts";
-import { bestText, parametersText, stateText, stateTone } from "../../words.ts";
+import { bestText, parametersText, segmentText, stateText, stateTone } from "../../words.ts";
 
 export const run: Run = async ({ args, context }) => {
   const api = await context.api();
@@ -42,6 +42,7 @@ function show(context: Context, detail: TaskDetail): void {
     ["Left", detail.etaSeconds === null ? "" : `about ${formatDuration(detail.etaSeconds)}`],
     ["Points", `${points.join(", ") || "none yet"} of ${detail.maxPoints}`],
     ["Best", best === null ? "no loss yet" : `${bestText(best)}: ${parametersText(best.text)}`],
+    ...segmentFields(detail),
     [
       "Jobs",
       `${jobs.active} active, ${jobs.charged} of ${limits.maxEvaluationJobs} charged, ${jobs.interrupted} only interrupted`,
@@ -60,11 +61,34 @@ function show(context: Context, detail: TaskDetail): void {
     ],
     [
       "Limits",
-      `${limits.nParallelEvaluation} at a time, ${limits.nPointsPerIteration} points per iteration, at least ${limits.minUnevaluatedPoints} unevaluated, points per job: ${maxPerJob}`,
+      `${limits.nParallelEvaluation} at a time, ${limits.nPointsPerIteration} points per iteration, at least ${limits.minUnevaluatedPoints} unevaluated${detail.segments.length === 0 ? "" : " in each segment"}, points per job: ${maxPerJob}`,
     ],
     ...specificationFields(spec),
     ...detail.warnings.map((warning) => ["Warning", neutralise(warning)] as const),
   ]);
   const next = detail.endedAt === null ? "watch" : detail.state === "finished" ? "best" : "why";
   output.talk(`Next  hyperpilot task ${next} ${detail.taskId}`);
+}
+
+/** Segments shown one by one. */
+const SEGMENTS_SHOWN = 20;
+
+function segmentFields({
+  segments,
+  limits,
+  taskId,
+}: TaskDetail): readonly (readonly [string, string])[] {
+  if (segments.length === 0) return [];
+  const shown = segments.slice(0, SEGMENTS_SHOWN);
+  const more = segments.length - shown.length;
+  return [
+    ...shown.map(
+      (one) =>
+        ["Segment", `${neutralise(one.name)}: ${segmentText(one, limits.maxPoints)}`] as const,
+    ),
+    [
+      "Segments",
+      more === 0 ? "" : `${more} more; all of them: hyperpilot task best ${taskId} --segments`,
+    ],
+  ];
 }

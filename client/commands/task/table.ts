@@ -5,6 +5,7 @@ import { LIMIT_OPTIONS } from "../../submit/options.ts";
 
 const TASK: ArgumentSpec = { name: "<task>", description: "id or name of the task, or 'last'" };
 const LIMIT = { flags: "--limit <n>", description: "at most so many (100)" };
+const TO = { flags: "--to <dir>", description: "directory for the files (the present one)" };
 
 export const TASK_COMMANDS: readonly Command[] = [
   {
@@ -48,6 +49,7 @@ export const TASK_COMMANDS: readonly Command[] = [
         description: "by id (as proposed) or by loss (best first)",
         choices: ["id", "loss"],
       },
+      { flags: "--segment <name>", description: "only those of this segment" },
       LIMIT,
     ],
     examples: ["hyperpilot task points last --sort loss --limit 10"],
@@ -66,6 +68,7 @@ export const TASK_COMMANDS: readonly Command[] = [
     path: "task best",
     summary: "show the best loss and its parameters",
     arguments: [TASK],
+    options: [{ flags: "--segments", description: "the best of each segment" }],
     examples: ["hyperpilot task best last", "hyperpilot task best digits --json"],
     isRemote: true,
     load: async () => (await import("./best.ts")).run,
@@ -83,6 +86,37 @@ export const TASK_COMMANDS: readonly Command[] = [
     ],
     isRemote: true,
     load: async () => (await import("./logs.ts")).run,
+  },
+  {
+    path: "task metadata",
+    summary: "print the metadata of points as one JSON document",
+    description:
+      "Print the metadata that evaluations have written (--evaluationMeta), as one JSON document {point: {...}}.",
+    arguments: [TASK, { name: "[point]", description: "id of the point; without it, all points" }],
+    examples: ["hyperpilot task metadata last", "hyperpilot task metadata last 17"],
+    isRemote: true,
+    load: async () => (await import("./metadata.ts")).run,
+  },
+  {
+    path: "task metrics",
+    summary: "download the metrics of points",
+    description: "Download the metrics that evaluations have left (--evaluationMetrics).",
+    arguments: [TASK, { name: "[point]", description: "id of the point; without it, all points" }],
+    options: [TO],
+    examples: ["hyperpilot task metrics last --to metrics", "hyperpilot task metrics last 17"],
+    isRemote: true,
+    load: async () => (await import("./files.ts")).runMetrics,
+  },
+  {
+    path: "task checkpoint",
+    summary: "download the newest checkpoint of a point",
+    description:
+      "Download the newest checkpoint of a point: one that is not final yet, or one whose task keeps them (--checkPointKeep).",
+    arguments: [TASK, { name: "<point>", description: "id of the point" }],
+    options: [TO],
+    examples: ["hyperpilot task checkpoint last 17 --to checkpoints"],
+    isRemote: true,
+    load: async () => (await import("./files.ts")).runCheckpoint,
   },
   {
     path: "task why",

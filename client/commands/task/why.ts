@@ -38,6 +38,7 @@ export const run: Run = async ({ args, context }) => {
     writeTable(output, COLUMNS, why.queues, "There is no queue: hyperpilot site queue add --help");
     output.data("");
   }
+  for (const warning of why.warnings) output.talk(`Warning: ${neutralise(warning)}`);
   output.talk(`Do    ${neutralise(why.remedy)}`);
   return EXIT.success;
 };

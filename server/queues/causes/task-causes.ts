@@ -16,7 +16,7 @@ export const TASK_CAUSES: readonly Cause[] = [
   },
   {
     code: "internetNeeded",
-    words: [/has no internet access/],
+    words: [/does not reach the internet/],
     means: "The search needs the internet, and the queue does not offer it.",
     remedy: "If its nodes reach the internet: hyperpilot site queue set QUEUE internet=true",
   },

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { HyperpilotEvent } from "../../../server/events.ts";
 import type { Batch, Journal } from "../../../server/journal/journal.ts";
+import { decodeRecord } from "../../../server/journal/record.ts";
 
 export function pointEvents(firstSeq: number, count: number): HyperpilotEvent[] {
   return Array.from({ length: count }, (_, index) => ({
@@ -79,6 +80,38 @@ export function describeJournal(name: string, makeWorld: () => JournalWorld): vo
       }
       assert.deepEqual(await readAll(journal, 9), batches.slice(2));
       assert.deepEqual(await readAll(journal, 10), []);
+    });
+
+    it("gives its records as they are stored, from the one that holds a number on", async () => {
+      const { term } = await journal.open();
+      const batches = [batchOf(1, 3), batchOf(4, 3), batchOf(7, 3)];
+      for (const batch of batches) await journal.append(batch, term);
+      const from = async (seq: number): Promise<Batch[]> => {
+        const found: Batch[] = [];
+        for await (const [key, value] of journal.records(seq))
+          found.push(decodeRecord(key, value, null).batch);
+        return found;
+      };
+      assert.deepEqual(await from(1), batches);
+      assert.deepEqual(await from(5), batches.slice(1));
+      assert.deepEqual(await from(10), []);
+    });
+
+    it("reads on from a record whose hash is known, and from no other", async () => {
+      const { term } = await journal.open();
+      const batches = [batchOf(1, 3), batchOf(4, 3), batchOf(7, 3)];
+      for (const batch of batches) await journal.append(batch, term);
+      const hashes: string[] = [];
+      for await (const [key, value] of journal.records(1))
+        hashes.push(decodeRecord(key, value, null).hash);
+      const after = async (seq: number, hash = ""): Promise<Batch[]> => {
+        const found: Batch[] = [];
+        for await (const batch of journal.read(seq, hash)) found.push(batch);
+        return found;
+      };
+      assert.deepEqual(await after(4, hashes[0]), batches.slice(1));
+      assert.deepEqual(await after(10, hashes[2]), []);
+      await assert.rejects(after(4, hashes[1]), { code: "E_JOURNAL_BROKEN" });
     });
 
     it("finds each event by its number", async () => {

@@ -5,6 +5,7 @@ import { createDisplay } from "../../../client/watch/display.ts";
 import { createOutput } from "../../../client/output.ts";
 import { Progress } from "../../../client/watch/progress.ts";
 import { screenLines } from "../../../client/watch/screen.ts";
+import { parametersText } from "../../../client/words.ts";
 import { EventParser } from "../../../client/watch/stream.ts";
 import { HyperpilotError } from "../../../protocol/errors.ts";
 import { TaskDetail } from "../../../protocol/rest.ts";
@@ -113,6 +114,30 @@ describe("the live display", () => {
         assert.ok(lines.length < 24);
         for (const line of lines) assert.ok(displayWidth(line) <= columns, `${columns}: ${line}`);
       }
+  });
+
+  it("shows the segments of a segmented task, and how many more there are", () => {
+    const segment = (index: number): TaskDetail["segments"][number] => ({
+      segment: index,
+      name: `s${index}\u001b`,
+      points: { ...detail().points, done: index },
+      generated: index,
+      best: index === 0 ? null : { pointId: "4", loss: index / 8 },
+      askingEnded: index === 2 ? "all 18 combinations done" : null,
+    });
+    const segments = Array.from({ length: 12 }, (_, index) => segment(index));
+    const lines = screenLines({ ...shown, detail: detail({ segments }) }, NOW, style(80));
+    assert.deepEqual(lines.filter((line) => /^(Segment| {8}and)/.test(line)).slice(0, 3), [
+      "Segment s0\\x1b: 3 of 100 points, no loss yet",
+      "Segment s1\\x1b: 4 of 100 points, best loss 0.125 at point 4",
+      "Segment s2\\x1b: 5 of 100 points, best loss 0.25 at point 4, all 18 combinations…",
+    ]);
+    assert.ok(lines.includes("        and 4 more segments"));
+  });
+
+  it("shows the parameters of a segment's point without its model_id", () => {
+    assert.equal(parametersText('[1, {"lr": 0.5, "n": 3}]'), "lr 0.5, n 3");
+    assert.equal(parametersText("[1, 2]"), "[1, 2]");
   });
 
   it("says when the server is away", () => {

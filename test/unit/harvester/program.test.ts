@@ -185,7 +185,7 @@ describe("harvester: its cycle", () => {
     assert.equal(world.of("report").at(-1)?.lastError, null);
   });
 
-  it("keeps an end to itself until there is a server to tell, and tells a reconnected one again", async () => {
+  it("keeps an end until the server has noted it, and tells a reconnected one again", async () => {
     await withPilots(1);
     world.truths.set("sub-1", { type: "ended", detail: "exit status 1" });
     world.connected = false;
@@ -193,11 +193,31 @@ describe("harvester: its cycle", () => {
     assert.ok(world.notes.has("sub-1"));
     world.connected = true;
     await world.cycle(harvester);
-    assert.ok(!world.notes.has("sub-1"));
+    await world.cycle(harvester);
     assert.equal(world.of("ended").length, 1);
     harvester.onDisconnected();
     world.connect(harvester);
+    want(harvester, 0);
+    await world.cycle(harvester);
     assert.equal(world.of("ended").length, 2);
+    assert.ok(world.notes.has("sub-1"));
+    harvester.onMessage({ type: "endNoted", submissionId: "sub-1" });
+    assert.ok(!world.notes.has("sub-1"));
+    await world.cycle(harvester);
+    assert.equal(world.of("ended").length, 2);
+  });
+
+  it("tells an end that is lost on the way, or with the harvester itself, again", async () => {
+    await withPilots(1);
+    world.truths.set("sub-1", { type: "ended", detail: "exit status 1" });
+    for (let cycles = 0; cycles < 20; cycles += 1) await world.cycle(harvester);
+    assert.equal(world.of("ended").length, 2);
+    await harvester.stop();
+    harvester = world.harvester();
+    world.connect(harvester);
+    want(harvester, 0);
+    await world.cycle(harvester);
+    assert.equal(world.of("ended").length, 3);
   });
 
   it("stops trying within a cycle when 10 submits in a row have failed, and names their cause", async () => {

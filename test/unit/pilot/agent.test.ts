@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createAgent } from "../../../pilot/agent.ts";
-import type { AgentAction, AgentInput } from "../../../pilot/agent-port.ts";
+import type { AgentAction, AgentInput, LeftByEvaluation } from "../../../pilot/agent-port.ts";
 import type {
   FromPilot,
   FromPilotOf,
@@ -49,6 +49,8 @@ class Bench {
   readonly sent: FromPilot[] = [];
   readonly started: GrantedItem[] = [];
   readonly stopped: number[] = [];
+  /** Those of the stopped ones that may save their state first. */
+  readonly saving: number[] = [];
   exits: Extract<AgentAction, { type: "exit" }>[] = [];
   readonly agent;
   #grantNo = 0;
@@ -74,8 +76,10 @@ class Bench {
     for (const action of this.agent.handle(input, this.nowMs)) {
       if (action.type === "send") this.sent.push(...action.messages);
       else if (action.type === "start") this.started.push(action.item);
-      else if (action.type === "stopPayload") this.stopped.push(action.slot);
-      else this.exits.push(action);
+      else if (action.type === "stopPayload") {
+        this.stopped.push(action.slot);
+        if (action.saves) this.saving.push(action.slot);
+      } else this.exits.push(action);
     }
     return this.sent.slice(before);
   }
@@ -118,10 +122,14 @@ class Bench {
     });
   }
 
-  end(pointId: string, options: { slot?: number; n?: number; outcome?: Outcome | null } = {}) {
+  end(
+    pointId: string,
+    options: { slot?: number; n?: number; outcome?: Outcome | null; left?: LeftByEvaluation } = {},
+  ) {
     const { slot = 0, n = 1, outcome = LOSS } = options;
     const lease = { ...leaseOf(pointId, n), slot };
-    return this.take({ type: "payloadEnded", lease, outcome, durationSeconds: 3, log: "output" });
+    const ended = { outcome, durationSeconds: 3, log: "output", left: options.left ?? {} };
+    return this.take({ type: "payloadEnded", lease, ...ended });
   }
 
   /** Numbers of a slot's requests, those within results included. */
@@ -327,6 +335,105 @@ describe("the agent without a connection", () => {
     assert.deepEqual(
       bench.sentOf("hello").map(({ capacity }) => capacity.walltimeLeftSeconds),
       [1_000, 600],
+    );
+  });
+});
+
+describe("the agent saving checkpoints", () => {
+  const checkpoint = { sha256: "c".repeat(64), sizeBytes: 10 };
+  const lease = { ...leaseOf("7"), slot: 0 };
+
+  it("tells each one under the next number of the lease, and the result under the one after", () => {
+    const bench = connected();
+    bench.grant("7");
+    const [first] = bench.take({ type: "checkpointSaved", lease, checkpoint });
+    assert.deepEqual(first, { type: "checkpoint", ...leaseOf("7"), seq: 1, ...checkpoint });
+    bench.take({ type: "checkpointSaved", lease, checkpoint });
+    bench.end("7");
+    assert.deepEqual(
+      bench.sent.flatMap((message) => ("seq" in message ? [[message.type, message.seq]] : [])),
+      [
+        ["checkpoint", 1],
+        ["checkpoint", 2],
+        ["result", 3],
+      ],
+    );
+  });
+
+  it("sends them again in their order until they are answered, and lists the lease once", () => {
+    const bench = connected();
+    bench.grant("7");
+    bench.take({ type: "disconnected" });
+    bench.take({ type: "checkpointSaved", lease, checkpoint });
+    const [hello, again] = bench.connect();
+    assert.ok(hello?.type === "hello" && again?.type === "checkpoint");
+    assert.deepEqual(hello.leases, [lease]);
+    bench.end("7");
+    bench.receive({ type: "accepted", ...leaseOf("7"), seq: 1 });
+    bench.take({ type: "disconnected" });
+    assert.deepEqual(typesOf(bench.connect()), ["hello", "result"]);
+  });
+
+  it("asks for none of a lease that is over, and drops what was on the way", () => {
+    const bench = connected();
+    bench.grant("7");
+    bench.take({ type: "checkpointSaved", lease, checkpoint });
+    bench.take({ type: "checkpointSaved", lease, checkpoint });
+    bench.receive({ type: "stop", ...leaseOf("7"), reason: "over" });
+    assert.deepEqual(bench.saving, []);
+    assert.deepEqual(bench.take({ type: "checkpointSaved", lease, checkpoint }), []);
+    bench.end("7", { outcome: null });
+    bench.take({ type: "disconnected" });
+    assert.deepEqual(typesOf(bench.connect()), ["hello", "request"]);
+  });
+
+  it("lets an evicted payload save, and leaves when checkpoint and result are answered", () => {
+    const bench = connected();
+    bench.grant("7");
+    bench.take({ type: "stopRequested", reason: "evicted", walltimeOver: false });
+    assert.deepEqual(bench.saving, [0]);
+    bench.take({ type: "checkpointSaved", lease, checkpoint });
+    bench.end("7", { outcome: null });
+    bench.receive({ type: "accepted", ...leaseOf("7"), seq: 1 });
+    assert.equal(bench.exits.length, 0);
+    bench.receive({ type: "accepted", ...leaseOf("7"), seq: 2 });
+    assert.equal(bench.exits.length, 1);
+  });
+
+  it("takes the end of the walltime for an interruption after a newer checkpoint, else for a time-out", () => {
+    for (const saves of [true, false]) {
+      const bench = connected();
+      bench.grant("7");
+      if (saves) bench.take({ type: "checkpointSaved", lease, checkpoint });
+      bench.take({ type: "stopRequested", reason: "walltime", walltimeOver: true });
+      bench.end("7", { outcome: null });
+      const [result] = bench.sentOf("result");
+      assert.equal(result?.outcome.type, saves ? "interrupted" : "timeout");
+    }
+  });
+
+  it("tells warnings at once and with every beat while they hold", () => {
+    const bench = connected();
+    bench.grant("7");
+    const [beat] = bench.take({ type: "warned", lease, text: "too large" });
+    assert.ok(beat?.type === "beat");
+    assert.deepEqual(beat.warnings, [{ ...leaseOf("7"), text: "too large" }]);
+    assert.deepEqual(bench.take({ type: "warned", lease, text: "too large" }), []);
+    const [next] = bench.tick(31);
+    assert.ok(next?.type === "beat" && next.warnings?.length === 1);
+    const [last] = bench.take({ type: "warned", lease, text: null });
+    assert.ok(last?.type === "beat" && last.warnings === undefined);
+  });
+
+  it("hands over what the evaluation left with its result", () => {
+    const bench = connected();
+    bench.grant("7");
+    const left = { metadata: checkpoint, restored: checkpoint.sha256, warnings: ["w"] };
+    const [result] = bench.end("7", { left });
+    assert.ok(result?.type === "result");
+    assert.deepEqual(
+      [result.metadata, result.metrics, result.restored, result.warnings],
+      [checkpoint, undefined, checkpoint.sha256, ["w"]],
     );
   });
 });

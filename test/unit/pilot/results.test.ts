@@ -173,6 +173,13 @@ describe("environment of an evaluation", () => {
     });
   });
 
+  it("says of which segment a point is, where there are segments", () => {
+    const segment = { id: 3, name: "endcap $(x)" };
+    const environment = payloadEnvironment({ ...sources, item: { ...sources.item, segment } });
+    assert.equal(environment["HYPERPILOT_SEGMENT"], "endcap $(x)");
+    assert.equal(environment["HYPERPILOT_SEGMENT_ID"], "3");
+  });
+
   it("gives at least one thread, and the slot's GPUs only", () => {
     const slot = { cpus: 0.25, memoryBytes: 1, gpus: [gpu, { ...gpu, uuid: "GPU-2" }] };
     const environment = payloadEnvironment({ ...sources, slot });

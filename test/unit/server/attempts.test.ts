@@ -105,9 +105,61 @@ describe("interruptions", () => {
     assert.equal(world.eventsOf("nodeDrained").length, 0);
     pilot.interrupt(0, "runtime");
     pilot.interrupt(1, "diskFull");
+    world.tick(30);
     pilot.interrupt(0, "runtime");
     assert.equal(world.eventsOf("nodeDrained").length, 1);
     assert.equal(pilot.last("drain")?.type, "drain");
+  });
+});
+
+describe("a node that cannot run a search", () => {
+  const failing = (world: World, pilot: TestPilot): number => {
+    let failures = 0;
+    for (let second = 0; second < 120; second += 1) {
+      while (!pilot.isIdle()) {
+        pilot.interrupt(0, "runtime");
+        failures += 1;
+      }
+      world.tick(1);
+    }
+    return failures;
+  };
+
+  it("gets its points more and more seldom, so that good nodes are faster", () => {
+    const world = new World();
+    const bad = world.pilot({ node: "bad" });
+    const task = world.submit(
+      {},
+      { maxPoints: 20, nPointsPerIteration: 20, nParallelEvaluation: 2 },
+    );
+    assert.ok(failing(world, bad) <= 6, "0, 5, 15, 35, 75 s");
+    assert.equal(task.counts.notEvaluated, 0);
+  });
+
+  it("may run other searches meanwhile, and the same again at once after a resume", () => {
+    const world = new World();
+    const pilot = world.pilot({ node: "bad" });
+    const task = world.submit({}, { maxPoints: 5 });
+    pilot.interrupt(0, "runtime");
+    assert.ok(pilot.isIdle());
+    const other = world.submit({}, { maxPoints: 1 });
+    assert.equal(pilot.lease().item.taskId, other.id);
+    pilot.loss(1);
+    for (const action of ["pause", "resume"] as const)
+      world.command({ type: "controlTask", taskId: task.id, action });
+    assert.equal(pilot.lease().item.taskId, task.id);
+  });
+
+  it("is trusted again after an attempt that ended there", () => {
+    const world = new World();
+    const pilot = world.pilot({ node: "good" });
+    world.submit({}, { maxPoints: 9 });
+    for (let time = 0; time < 5; time += 1) {
+      pilot.interrupt(0, "diskFull");
+      world.tick(5);
+      pilot.loss(1);
+    }
+    assert.ok(!pilot.isIdle());
   });
 });
 
@@ -162,18 +214,20 @@ describe("failing fast", () => {
 });
 
 describe("an image that cannot be used", () => {
-  const noImage = (pilot: TestPilot): void => {
+  /** And time passes until the node may have another try. */
+  const noImage = (world: World, pilot: TestPilot): void => {
     const message = "image /x.sif cannot be read on this node; name one that exists";
-    pilot.end({ type: "interrupted", reason: "imagePull", message });
+    pilot.end({ type: "interrupted", reason: "imagePull", imageCause: "unfit", message });
+    world.tick(60);
   };
 
   it("pauses a search on the only node after the second time, with what to do; no attempt is used", () => {
     const { world, central } = withCentral();
     const pilot = world.pilot({ node: "n1" });
     const task = world.submit({ failFast: false }, { maxPoints: 2 });
-    noImage(pilot);
+    noImage(world, pilot);
     assert.equal(task.state, "running");
-    noImage(pilot);
+    noImage(world, pilot);
     assert.equal(task.state, "paused");
     assert.match(
       task.reason,
@@ -191,9 +245,12 @@ describe("an image that cannot be used", () => {
     const world = new World();
     const [one, two] = [world.pilot({ node: "n1" }), world.pilot({ node: "n2" })];
     const task = world.submit({}, { maxPoints: 6, nParallelEvaluation: 2 });
-    for (let time = 0; time < 4; time += 1) noImage(one);
+    for (let time = 0; time < 4; time += 1) {
+      noImage(world, one);
+      two.beat();
+    }
     assert.equal(task.state, "running");
-    noImage(two);
+    noImage(world, two);
     assert.equal(task.state, "paused");
     assert.match(task.reason, /^on 2 nodes, image/);
   });
@@ -202,9 +259,9 @@ describe("an image that cannot be used", () => {
     const world = new World();
     const pilot = world.pilot();
     const task = world.submit({}, { maxPoints: 6 });
-    noImage(pilot);
+    noImage(world, pilot);
     pilot.loss(1);
-    noImage(pilot);
+    noImage(world, pilot);
     assert.equal(task.state, "running");
   });
 
@@ -213,13 +270,13 @@ describe("an image that cannot be used", () => {
     const pilot = world.pilot({ node: "n1" });
     for (const user of ["anna", "bert"]) {
       world.submit({}, { maxPoints: 2 }, user);
-      noImage(pilot);
-      noImage(pilot);
+      noImage(world, pilot);
+      noImage(world, pilot);
     }
     assert.equal(world.core.nodes.size, 0);
     const good = world.submit({}, { maxPoints: 6 }, "carl");
     pilot.loss(1);
-    noImage(pilot);
+    noImage(world, pilot);
     assert.equal(good.lossCount, 1);
     assert.equal(world.core.nodes.get("local/n1")?.lossesInRow, 1);
   });

@@ -1,44 +1,12 @@
 import assert from "node:assert/strict";
-import type { FromPilotOf } from "../../../protocol/pilot-messages.ts";
 import { QueueConfig } from "../../../protocol/queue.ts";
 import type { TaskSpecificationInput } from "../../../protocol/task.ts";
 import type { Task } from "../../../server/core.ts";
 import { steeringWarnings } from "../../../server/tasks/steering.ts";
 import { steeringInput } from "../../../server/tasks/steering-files.ts";
 import { explain } from "../../../server/tasks/why.ts";
-import { World, specification, type TestPilot } from "../../support/reactor-world.ts";
-
-const STEERING = { container: "host:", exec: "generate %IN %OUT" };
-
-function worldWithCentral(): { world: World; central: TestPilot } {
-  const world = new World();
-  world.command({
-    type: "putQueue",
-    config: QueueConfig.parse({ name: "central", role: "central", leaseSeconds: 60 }),
-  });
-  return { world, central: world.pilot({ queue: "central", node: "c1" }) };
-}
-
-/** Answers the run that the central pilot holds, and asks for the next. */
-function answer(
-  pilot: TestPilot,
-  points: string | null,
-  change: Partial<FromPilotOf<"runAnswer">> = {},
-): void {
-  const { item, epoch } = pilot.lease();
-  pilot.held.length = 0;
-  pilot.send({
-    type: "runAnswer",
-    item,
-    epoch,
-    seq: 1,
-    points,
-    message: "it broke",
-    log: "",
-    ...change,
-  });
-  pilot.request(0);
-}
+import { answerRun, STEERING, worldWithCentral } from "../../support/central-steering.ts";
+import { World, specification } from "../../support/reactor-world.ts";
 
 function search(world: World, limits = { maxPoints: 4, nPointsPerIteration: 2 }): Task {
   return world.submit({ steering: STEERING }, limits);
@@ -52,12 +20,12 @@ describe("container steering", () => {
     const granted = central.last("grant")?.items[0];
     assert.deepEqual(granted?.item, { type: "steering", taskId: task.id, run: 0 });
     assert.deepEqual(granted.steering, { numPoints: 2, maxPoints: 4 });
-    answer(central, '[{"x": 1.0}, {"x":2}]');
+    answerRun(central, '[{"x": 1.0}, {"x":2}]');
     assert.equal(task.points.get("0")?.text, '{"x": 1.0}');
     assert.equal(worker.lease().item.type, "evaluation");
     worker.loss(3);
     worker.loss(2);
-    answer(central, '[{"x": 3}, {"x": 4}]');
+    answerRun(central, '[{"x": 3}, {"x": 4}]');
     worker.loss(5);
     worker.loss(4);
     assert.deepEqual([task.state, task.best?.loss], ["finished", 2]);
@@ -72,7 +40,7 @@ describe("container steering", () => {
       { steering: STEERING, searchSpace },
       { maxPoints: 4, nPointsPerIteration: 2 },
     );
-    answer(central, '[{"x": 1.0, "2": 1, "1": 2}, {"x":2}]');
+    answerRun(central, '[{"x": 1.0, "2": 1, "1": 2}, {"x":2}]');
     worker.loss(0.5);
     assert.equal(
       steeringInput(task),
@@ -85,6 +53,25 @@ describe("container steering", () => {
     assert.throws(() => search(world), { code: "E_CONFLICT", remedy: /role = "central"/ });
   });
 
+  it("with a predefined image is refused until a central queue knows it, with the command that builds it", () => {
+    const { world } = worldWithCentral();
+    const submit = (container: string): Task =>
+      world.submit({ steering: { container, exec: "hpogrid generate" } }, { maxPoints: 2 });
+    assert.throws(() => submit("hyperpilot/optuna"), {
+      code: "E_IMAGE",
+      remedy: /hyperpilot admin steering build optuna/,
+    });
+    assert.throws(() => submit("docker://hyperpilot/optuna"), { code: "E_IMAGE" });
+    assert.throws(() => submit("hyperpilot/optun"), { remedy: /hyperpilot\/nevergrad, / });
+    const images = { "hyperpilot/optuna": "/images/optuna.sif" };
+    world.command({
+      type: "putQueue",
+      config: QueueConfig.parse({ name: "central", role: "central", images }),
+    });
+    assert.equal(submit("hyperpilot/optuna").state, "running");
+    assert.throws(() => submit("hyperpilot/skopt"), { code: "E_IMAGE" });
+  });
+
   it("is tried three times when it fails or prints no list of points; then the search ends with the cause", () => {
     for (const [text, cause] of [
       [null, /it broke/],
@@ -95,13 +82,13 @@ describe("container steering", () => {
     ] as const) {
       const { world, central } = worldWithCentral();
       const task = search(world);
-      answer(central, text);
+      answerRun(central, text);
       assert.match(
         steeringWarnings(task).join(),
         /^try 1 of 3 of steering run 0 failed and it is tried again: /,
       );
       assert.match(steeringWarnings(task).join(), cause);
-      for (let attempt = 1; attempt < 3; attempt += 1) answer(central, text);
+      for (let attempt = 1; attempt < 3; attempt += 1) answerRun(central, text);
       assert.equal(task.state, "failed");
       assert.deepEqual(steeringWarnings(task), []);
       assert.match(task.reason, /Its output: hyperpilot task logs 10000000 run-0$/);
@@ -117,14 +104,14 @@ describe("container steering", () => {
     const { world, central } = worldWithCentral();
     const task = search(world);
     for (let attempt = 0; attempt < 3; attempt += 1)
-      answer(central, null, { message: "x".repeat(4_000) });
+      answerRun(central, null, { message: "x".repeat(4_000) });
     assert.match(task.reason, /x{1500}\. Its output: hyperpilot task logs 10000000 run-0$/);
   });
 
   it("that answers [] at once ends the search, which says that no point came", () => {
     const { world, central } = worldWithCentral();
     const task = search(world);
-    answer(central, "[]");
+    answerRun(central, "[]");
     assert.equal(task.state, "failed");
     assert.match(task.reason, /the steering proposed no point at all/);
   });
@@ -147,7 +134,7 @@ describe("container steering", () => {
     const worker = world.pilot();
     const limits = { maxPoints: 10, nPointsPerIteration: 3, minUnevaluatedPoints: 2 };
     const task = world.submit({ steering: STEERING }, limits);
-    answer(central, '[{"x":1},{"x":2},{"x":3},{"x":4}]');
+    answerRun(central, '[{"x":1},{"x":2},{"x":3},{"x":4}]');
     assert.equal(task.generated, 3);
     assert.match(
       steeringWarnings(task).join(),
@@ -155,10 +142,10 @@ describe("container steering", () => {
     );
     worker.loss(1);
     worker.loss(1);
-    answer(central, "[]");
+    answerRun(central, "[]");
     assert.deepEqual([task.state, task.askingEnded], ["running", null]);
     worker.loss(1);
-    answer(central, "[]");
+    answerRun(central, "[]");
     assert.equal(task.askingEnded, "the steering proposed no more points");
     assert.equal(task.state, "finished");
   });
@@ -175,7 +162,7 @@ describe("container steering", () => {
     assert.equal(central.last("stop")?.item.type, "steering");
     central.send({ type: "runAnswer", ...lost, seq: 1, points: "[]", message: "", log: "" });
     assert.equal(central.last("stale")?.seq, 1);
-    answer(other, '[{"x":1}]');
+    answerRun(other, '[{"x":1}]');
     assert.equal(task.generated, 1);
   });
 
@@ -210,7 +197,7 @@ describe("container steering", () => {
     const served = [];
     for (let turn = 0; turn < 3; turn += 1) {
       served.push(central.lease().item.taskId);
-      answer(central, '[{"x":1},{"x":2}]');
+      answerRun(central, '[{"x":1},{"x":2}]');
     }
     assert.deepEqual(served, [first.id, second.id, third.id]);
   });

@@ -28,6 +28,18 @@ describe("jobs", () => {
     assert.equal(task.state, "finished");
   });
 
+  it("do not begin on the other slots of a pilot that is evicted: they would only be interrupted, too", () => {
+    const world = new World();
+    const pilot = world.pilot({ slots: 3 });
+    const task = world.submit({}, { maxPoints: 1 });
+    pilot.end({ type: "interrupted", reason: "eviction", message: "" }, 0, { stops: true });
+    assert.deepEqual([task.counts.ready, task.points.get("0")?.interruptions], [1, 1]);
+    pilot.send({ type: "bye", reason: "evicted" });
+    assert.equal(task.points.get("0")?.interruptions, 1);
+    world.pilot();
+    assert.equal(task.counts.leased, 1);
+  });
+
   it("take at most maxPointsPerEvaluationJob points", () => {
     const world = new World();
     const pilot = world.pilot();

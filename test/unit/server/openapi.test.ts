@@ -39,7 +39,7 @@ describe("the OpenAPI document", () => {
     const names = document.paths["/tasks/{taskId}/points"]?.["get"]?.parameters.map(
       ({ name }) => name,
     );
-    assert.deepEqual(names, ["taskId", "cursor", "limit", "state", "sort"]);
+    assert.deepEqual(names, ["taskId", "cursor", "limit", "state", "sort", "segment"]);
   });
 });
 

@@ -1,19 +1,36 @@
 import assert from "node:assert/strict";
 import { TASK } from "../../../protocol/limits.ts";
+import type { BlobRef } from "../../../protocol/pilot-messages.ts";
 import { isEnded, isFinal, POINT_STATES } from "../../../protocol/states.ts";
 import { apply } from "../../../server/apply.ts";
 import { createCore, type Core, type Task } from "../../../server/core.ts";
 import { unchargedActiveJobs } from "../../../server/core.ts";
 import { QueueConfig } from "../../../protocol/queue.ts";
 import { randomStream, type RandomStream } from "../../../server/samplers/random-stream.ts";
+import type { TaskSpecificationInput } from "../../../protocol/task.ts";
+import type { ProposedPart } from "../../../server/inbox.ts";
+import {
+  isSegmented,
+  pointsOf,
+  proposalText,
+  refreshSegment,
+} from "../../../server/tasks/segments.ts";
 import { World, type TestPilot } from "../../support/reactor-world.ts";
 
-const SEEDS = 400;
+/** WALK_SEEDS=5000 walks further. */
+const SEEDS = Number(process.env["WALK_SEEDS"] ?? 400);
 const STEPS = 120;
+
+const GPU = { uuid: "GPU-1", model: "A100", memoryBytes: 40e9, driver: null };
+/** An endless space, and one that points drawn at random soon use up. */
+const SPACES = [
+  '{"x":{"method":"uniform","dimension":{"low":0,"high":1}}}',
+  '{"x":{"method":"categorical","dimension":{"categories":[0,1,2,3,4,5]}}}',
+];
 
 /** Random pilots, results, losses of connections, commands and time, in random order, from one seed. */
 class Walk {
-  readonly world = new World({ name: "local", leaseSeconds: 60 });
+  readonly world = new World({ name: "local", leaseSeconds: 60, internet: true });
   readonly random: RandomStream;
   readonly tasks: Task[] = [];
   readonly pilots: TestPilot[] = [];
@@ -22,6 +39,8 @@ class Walk {
   private readonly epochs = new Map<string, readonly [number, number]>();
 
   private answered = 0;
+  /** Events that were looked at. */
+  private looked = 0;
 
   constructor(seed: number) {
     this.random = randomStream(`walk ${seed}`);
@@ -46,6 +65,7 @@ class Walk {
       () => this.endSomething(),
       () => this.endSomething(),
       () => this.endSomething(),
+      () => this.save(),
       () => this.somePilot()?.drop(),
       () => this.somePilot()?.connect(),
       () => this.reconnectForgetful(),
@@ -71,6 +91,8 @@ class Walk {
       this.world.submit(
         {
           ...(this.random.below(4) === 0 ? { steering: { container: "host:", exec: "x" } } : {}),
+          ...this.kind(),
+          checkpoint: { save: ["state"], keep: this.random.below(2) === 0 },
           failFast: this.random.below(2) === 0,
           duplicates: this.random.below(3) === 0 ? "reuse" : "evaluate",
         },
@@ -87,9 +109,27 @@ class Walk {
     );
   }
 
+  /** Segments, points drawn for waiting slots, needs in several forms, each sometimes. */
+  private kind(): Partial<TaskSpecificationInput> {
+    const segments = this.random.below(3) === 0 ? 1 + this.random.below(3) : 0;
+    const form = this.random.below(4);
+    return {
+      segments: Array.from({ length: segments }, (_, index) => ({ name: `s${index}` })),
+      whileSteering: this.random.below(3) === 0 ? "random" : "wait",
+      searchSpace: SPACES[this.random.below(SPACES.length)] ?? "",
+      needs:
+        form === 0
+          ? { gpus: { count: 1 }, alternatives: [{ cpus: 2 }, { cpus: 1 }] }
+          : { internet: form === 1 },
+    };
+  }
+
   private anyPilot(): TestPilot {
     if (this.random.below(4) === 0) return this.world.pilot({ queue: "central" });
-    return this.world.pilot({ slots: 1 + this.random.below(3), node: `n${this.random.below(3)}` });
+    const gpus = this.random.below(4) === 0 ? [GPU] : [];
+    const resources = { cpus: 1 + this.random.below(2), gpus };
+    const node = `n${this.random.below(3)}`;
+    return this.world.pilot({ slots: 1 + this.random.below(3), node, resources });
   }
 
   /** Built-in steering answers, late or wrong or never. */
@@ -98,8 +138,21 @@ class Walk {
     if (ask === undefined) return;
     this.answered += 1;
     if (this.random.below(6) === 0) return this.world.failAsk(ask, "it broke");
-    this.world.propose(ask, this.texts(this.random.below(5)));
-    if (this.random.below(4) === 0) this.world.propose(ask, this.texts(2));
+    this.world.proposeParts(ask, this.parts(ask, 5));
+    if (this.random.below(4) === 0) this.world.proposeParts(ask, this.parts(ask, 3));
+  }
+
+  /** Fewer than `bound` points in each segment that was asked for, and sometimes in others. */
+  private parts(ask: { readonly taskId: number }, bound: number): ProposedPart[] {
+    const task = this.world.task(ask.taskId);
+    const asked = task.run?.asked;
+    return task.segments
+      .filter(({ index }) => asked?.has(index) === true || this.random.below(4) === 0)
+      .map(({ index }) => ({
+        segment: index,
+        texts: this.texts(this.random.below(bound)),
+        exhausted: this.random.below(12) === 0 ? "all combinations done" : null,
+      }));
   }
 
   private texts(count: number): string[] {
@@ -114,14 +167,25 @@ class Walk {
       if (lease === undefined) continue;
       const { item, epoch } = lease;
       pilot.held.splice(pilot.held.indexOf(lease), 1);
+      const task = this.world.task(item.taskId);
       const points =
-        [null, "[]", "nonsense", `[${this.texts(2).join(",")}]`][this.random.below(4)] ?? null;
+        [null, "[]", "nonsense", this.answerOf(task, 2), this.answerOf(task, 4)][
+          this.random.below(5)
+        ] ?? null;
       pilot.send({ type: "runAnswer", item, epoch, seq: 1, points, message: "why", log: "" });
       if (this.random.below(3) === 0) {
         pilot.send({ type: "runAnswer", item, epoch, seq: 1, points, message: "why", log: "" });
       }
       return pilot.request(0);
     }
+  }
+
+  /** A text of %OUT with points in every segment, or in some. */
+  private answerOf(task: Task, count: number): string {
+    const parts = task.segments
+      .filter(() => this.random.below(4) > 0)
+      .flatMap(({ index }) => this.texts(count).map((text) => proposalText(task, index, text)));
+    return `[${parts.join(",")}]`;
   }
 
   /** A pilot leaves for good: goodbye, its submission ended, or a new process took its place. */
@@ -151,6 +215,23 @@ class Walk {
     return this.pilots[this.random.below(Math.max(1, this.pilots.length))];
   }
 
+  private blob(): BlobRef {
+    return { sha256: "abcdef"[this.random.below(6)]!.repeat(64), sizeBytes: 10 };
+  }
+
+  private save(): void {
+    const pilot = this.somePilot();
+    pilot?.take();
+    const lease = pilot?.held[this.random.below(Math.max(1, pilot.held.length))];
+    if (lease?.item.type !== "evaluation") return;
+    const message = pilot?.checkpoint(this.blob(), lease.slot);
+    if (message !== undefined && this.random.below(4) === 0) pilot?.send(message);
+    if (this.random.below(4) > 0 || message?.item.type !== "evaluation") return;
+    const { taskId, pointId } = message.item;
+    const command = { type: "dropCheckpoint", taskId, pointId, reason: "damaged" } as const;
+    this.world.command<"dropCheckpoint">({ ...command, sha256: this.blob().sha256 });
+  }
+
   private endSomething(): void {
     const pilot = this.somePilot();
     pilot?.take();
@@ -158,8 +239,18 @@ class Walk {
     if (pilot === undefined || lease?.item.type !== "evaluation") return;
     const { slot } = lease;
     switch (this.random.below(6)) {
-      case 0:
-        return void pilot.fail(slot, "E_PAYLOAD", this.random.below(2));
+      case 0: {
+        const exitCode = this.random.below(2);
+        const failed = {
+          type: "failed",
+          code: "E_PAYLOAD",
+          exitCode,
+          signal: null,
+          message: "",
+        } as const;
+        const restored = this.random.below(2) === 0 ? {} : { restored: this.blob().sha256 };
+        return void pilot.end(failed, slot, { ...restored, metrics: this.blob() });
+      }
       case 1:
         return void pilot.timeOut(slot);
       case 2:
@@ -170,8 +261,10 @@ class Walk {
         const result = pilot.loss(this.random.next(), slot);
         return pilot.send({ ...result, next: null });
       }
-      default:
-        return void pilot.loss(this.random.next(), slot);
+      default: {
+        const loss = { type: "loss", loss: this.random.next(), exitCode: 0, message: "" } as const;
+        return void pilot.end(loss, slot, { metadata: this.blob(), metrics: this.blob() });
+      }
     }
   }
 
@@ -228,7 +321,24 @@ class Walk {
     this.try(() => this.world.command({ type: "retryPoints", taskId: task.id, pointIds }));
   }
 
+  /** Every reference is counted, no other is, and a final point holds no more checkpoints than its task keeps. */
+  private checkBlobs(): void {
+    const counted = new Map<string, number>();
+    for (const task of this.tasks)
+      for (const point of task.points.values()) {
+        const { checkpoints = [], metadata = null, metrics = null } = point.files ?? {};
+        assert.ok(checkpoints.length <= TASK.checkpointsKept);
+        if (isFinal(point.state))
+          assert.ok(checkpoints.length <= (task.spec.checkpoint.keep ? 1 : 0));
+        for (const blob of [...checkpoints, metadata, metrics])
+          if (blob !== null) counted.set(blob.sha256, (counted.get(blob.sha256) ?? 0) + 1);
+      }
+    assert.deepEqual([...this.world.core.blobs].sort(), [...counted].sort());
+    assert.equal(this.world.core.unreferenced.size, 0);
+  }
+
   check(): void {
+    this.checkBlobs();
     for (const task of this.tasks) this.checkTask(task);
     let held = 0;
     for (const leases of this.world.core.leasesByPilot.values()) held += leases.size;
@@ -249,6 +359,7 @@ class Walk {
       assert.equal(task.counts[state], counted, `count of ${state}`);
     }
     assert.ok(unchargedActiveJobs(task) >= 0);
+    this.checkSegments(task);
     if (isEnded(task.state)) {
       assert.deepEqual(
         [task.counts.ready, task.counts.leased, task.run, task.jobs.size],
@@ -271,12 +382,61 @@ class Walk {
     }
   }
 
+  private checkSegments(task: Task): void {
+    const known = new Map<string, number>();
+    for (const segment of task.segments) {
+      const points = [...pointsOf(task, segment)];
+      assert.ok(points.every((point) => point.segment === segment.index));
+      if (isSegmented(task))
+        assert.ok(points.every((point) => point.text.startsWith(`[${segment.index}, {`)));
+      for (const point of points) known.set(point.id, (known.get(point.id) ?? 0) + 1);
+      for (const state of POINT_STATES) {
+        const counted = points.filter((point) => point.state === state).length;
+        assert.equal(segment.counts[state], counted, `count of ${state} in a segment`);
+      }
+      const made = points.filter((point) => point.retryOf === null).length;
+      assert.equal(segment.generated, made);
+      const losses = points.flatMap(({ loss }) => (loss === null ? [] : [loss]));
+      assert.equal(segment.lossCount, losses.length);
+      assert.equal(segment.best?.loss ?? Infinity, Math.min(Infinity, ...losses));
+      const now = [task.asking.has(segment.index), task.due.has(segment.index)];
+      refreshSegment(task, segment);
+      assert.deepEqual(now, [task.asking.has(segment.index), task.due.has(segment.index)]);
+    }
+    assert.equal(known.size, task.points.size, "every point is in exactly one segment");
+    assert.ok([...known.values()].every((times) => times === 1));
+    const best = Math.min(Infinity, ...task.segments.map((one) => one.best?.loss ?? Infinity));
+    assert.equal(task.best?.loss ?? Infinity, best);
+    this.checkCaps(task);
+  }
+
+  /** What was generated since the last look fits the limits of now, and leaves steering its half of a run. */
+  private checkCaps(task: Task): void {
+    const events = this.world.events;
+    for (; this.looked < events.length; this.looked += 1) {
+      const event = events[this.looked];
+      if (event?.type !== "pointGenerated" || event.retryOf !== null) continue;
+      const of = this.world.task(event.taskId);
+      const segment = of.segments[event.segment ?? 0];
+      // Limits may have been lowered in the same step only if nothing was generated in it.
+      assert.ok((segment?.generated ?? 0) <= of.effective.maxPoints, "never above maxPoints");
+    }
+    for (const asked of task.run?.asked.values() ?? []) {
+      assert.ok(asked.draws >= 0);
+      assert.ok(asked.drawn.size <= asked.wanted / 2, "at most half is drawn");
+    }
+    if (task.spec.whileSteering === "wait")
+      for (const point of task.points.values())
+        assert.ok(point.run !== null || point.retryOf !== null, "nothing is drawn unasked");
+  }
+
   private answerAsHealthy(central: TestPilot): void {
     central.take();
     const lease = central.held[0];
     if (lease === undefined) return;
     central.held.length = 0;
-    const points = `[${this.texts(3).join(",")}]`;
+    const task = this.world.task(lease.item.taskId);
+    const points = `[${task.segments.flatMap(({ index }) => this.texts(3).map((text) => proposalText(task, index, text))).join(",")}]`;
     central.send({
       type: "runAnswer",
       item: lease.item,
@@ -302,7 +462,13 @@ class Walk {
       while (this.answered < this.world.asks.length) {
         const ask = this.world.asks[this.answered];
         this.answered += 1;
-        if (ask !== undefined) this.world.propose(ask, this.texts(3));
+        const asked = ask === undefined ? undefined : this.world.task(ask.taskId).run?.asked;
+        const parts = [...(asked?.keys() ?? [])].map((segment) => ({
+          segment,
+          texts: this.texts(3),
+          exhausted: null,
+        }));
+        if (ask !== undefined) this.world.proposeParts(ask, parts);
       }
       this.answerAsHealthy(central);
       healthy.take();
@@ -332,6 +498,7 @@ class Walk {
 function comparable(core: Core): unknown {
   return {
     ...core,
+    unreferenced: [],
     activeTasks: [...core.activeTasks].map((task) => task.id).sort(),
     leasedByOwner: [...core.leasedByOwner].filter(([, count]) => count > 0).sort(),
     leasesByPilot: [...core.leasesByPilot]
@@ -342,9 +509,10 @@ function comparable(core: Core): unknown {
 }
 
 describe("a random walk through a task's life", function () {
-  this.timeout(60_000);
+  this.timeout(SEEDS * 150);
 
   it("keeps every invariant at every step, is rebuilt from its events, and ends once pilots are healthy", () => {
+    const made = { drawn: 0, inSegments: 0, proposed: 0 };
     for (let seed = 1; seed <= SEEDS; seed += 1) {
       const walk = new Walk(seed);
       try {
@@ -354,6 +522,13 @@ describe("a random walk through a task's life", function () {
         }
         walk.heal();
         walk.check();
+        for (const task of walk.tasks) {
+          for (const { run, retryOf, segment } of task.points.values()) {
+            if (run !== null) made.proposed += 1;
+            else if (retryOf === null) made.drawn += 1;
+            if (segment > 0) made.inSegments += 1;
+          }
+        }
         const rebuilt = createCore();
         for (const event of walk.world.events) apply(rebuilt, event);
         assert.deepEqual(comparable(rebuilt), comparable(walk.world.core));
@@ -363,5 +538,6 @@ describe("a random walk through a task's life", function () {
         );
       }
     }
+    assert.ok(Math.min(...Object.values(made)) > SEEDS / 4, JSON.stringify(made));
   });
 });

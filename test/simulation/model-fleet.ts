@@ -1,0 +1,106 @@
+/** The rules for queues, nodes, tokens and submissions, and the way of each event to its rules. */
+import type { EventOf, HyperpilotEvent } from "../../server/events.ts";
+import type { Model } from "./model.ts";
+import { applyPoint } from "./model-points.ts";
+import { applyTask } from "./model-tasks.ts";
+
+const EXCHANGES_MAX = 20;
+const LOSSES_TO_DRAIN = 3;
+const TASKS_TO_DRAIN = 2;
+
+/** Takes the next event. */
+export function applyEvent(model: Model, event: HyperpilotEvent): void {
+  model.seq += 1;
+  switch (event.type) {
+    case "taskDefined":
+    case "taskStateChanged":
+    case "taskLimitsChanged":
+    case "runOpened":
+    case "runAnswered":
+    case "runFailed":
+      return applyTask(model, event);
+    case "pointGenerated":
+    case "jobStarted":
+    case "jobEnded":
+    case "leaseGranted":
+    case "leaseEnded":
+    case "attemptEnded":
+    case "pointFinal":
+      return applyPoint(model, event);
+    case "queueChanged":
+      if (event.config === null) model.queues.delete(event.name);
+      else model.queues.set(event.name, event.config);
+      return;
+    case "nodeDrained":
+      return drain(model, event);
+    case "tokenChanged":
+      return changeToken(model, event);
+    case "checkpointStored":
+    case "checkpointDropped":
+    // Nothing is restored from a backup here.
+    case "serverRestored":
+      return;
+  }
+}
+
+function drain(model: Model, event: EventOf<"nodeDrained">): void {
+  const key = `${event.queue}/${event.node}`;
+  if (!event.drained) return void model.nodes.delete(key);
+  const node = model.nodes.get(key);
+  model.must(
+    (node?.losses ?? 0) >= LOSSES_TO_DRAIN && (node?.tasks.size ?? 0) >= TASKS_TO_DRAIN,
+    "offered",
+    () =>
+      `node ${key} is drained after ${node?.losses ?? 0} losses of ${node?.tasks.size ?? 0} tasks`,
+  );
+  model.nodes.set(key, { losses: 0, tasks: new Set(), isDrained: true });
+}
+
+/** Nodes that had to be drained and were not. */
+export function overdueNode(model: Model): string | null {
+  for (const [key, node] of model.nodes) {
+    if (node.isDrained || node.losses < LOSSES_TO_DRAIN) continue;
+    if (node.tasks.size >= TASKS_TO_DRAIN) return key;
+  }
+  return null;
+}
+
+function changeToken(model: Model, event: EventOf<"tokenChanged">): void {
+  const { change } = event;
+  switch (change.kind) {
+    case "bootIssued":
+      model.submissions.set(change.submissionId, {
+        queue: change.queue,
+        pilotId: null,
+        instance: null,
+        exchanges: 0,
+      });
+      return;
+    case "bootExchanged": {
+      const submission = model.submissions.get(change.submissionId);
+      if (submission === undefined) {
+        model.report(
+          "oneLease",
+          `the ended submission ${change.submissionId} starts ${change.pilotId}`,
+        );
+        return;
+      }
+      submission.exchanges += 1;
+      model.must(
+        submission.exchanges <= EXCHANGES_MAX,
+        "limits",
+        () => `submission ${change.submissionId} was exchanged ${submission.exchanges} times`,
+      );
+      submission.pilotId = change.pilotId;
+      submission.instance = change.instance;
+      model.submissionOfPilot.set(change.pilotId, change.submissionId);
+      return;
+    }
+    case "bootEnded":
+      model.submissions.delete(change.submissionId);
+      return;
+    case "issued":
+    case "revoked":
+      return;
+  }
+}

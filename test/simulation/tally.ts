@@ -1,0 +1,89 @@
+/** How often what happened: a simulation that never reaches a case proves nothing about it. */
+import type { HyperpilotEvent } from "../../server/events.ts";
+
+export type Tally = Record<string, number>;
+
+export function count(tally: Tally, name: string): void {
+  tally[name] = (tally[name] ?? 0) + 1;
+}
+
+export function addTally(sum: Tally, part: Tally): void {
+  for (const [name, value] of Object.entries(part)) sum[name] = (sum[name] ?? 0) + value;
+}
+
+/** The cases that an event is one of. */
+export function casesOf(event: HyperpilotEvent): string[] {
+  switch (event.type) {
+    case "leaseEnded":
+      return [`lease ended: ${event.reason}`];
+    case "leaseGranted":
+      return [event.pointId === null ? "run granted" : "point granted"];
+    case "attemptEnded":
+      return [`attempt ended: ${event.outcome.type}`];
+    case "pointFinal":
+      return [`point final: ${event.state}`];
+    case "taskStateChanged":
+      return [`task: ${event.state}`];
+    case "runFailed":
+      return [event.endsAsking === null ? "run tried again" : "run given up"];
+    case "runAnswered":
+      return [event.surplus > 0 ? "run answered with surplus" : "run answered"];
+    case "pointGenerated":
+      return [event.retryOf === null ? "point made" : "point retried"];
+    case "tokenChanged":
+      return [event.change.kind];
+    default:
+      return [event.type];
+  }
+}
+
+/** Cases that simulations must reach again and again; the tests look at them. */
+export const CASES = [
+  "lease ended: release",
+  "lease ended: expired",
+  "lease ended: notHeld",
+  "lease ended: bye",
+  "lease ended: submissionEnded",
+  "lease ended: newInstance",
+  "lease ended: interrupted",
+  "run granted",
+  "attempt ended: loss",
+  "attempt ended: failed",
+  "attempt ended: timeout",
+  "attempt ended: diverged",
+  "point final: done",
+  "point final: diverged",
+  "point final: hopeless",
+  "point final: cancelled",
+  "point final: notEvaluated",
+  "task: paused",
+  "task: finishing",
+  "task: finished",
+  "task: failed",
+  "task: aborted",
+  "run tried again",
+  "run given up",
+  "run answered with surplus",
+  "point retried",
+  "nodeDrained",
+  "bootExchanged",
+  "bootEnded",
+  "late attempt taken",
+  "late interruption taken",
+  "late answer of a run taken",
+  "result repeated",
+  "result stale",
+  "answer of a run stale",
+  "tenth interruption in a row",
+  "new round",
+  "duplicate reused",
+  "lease revoked",
+  "stop sent",
+  "events lost by a crash",
+  "records kept that nobody was told of",
+  "journal write failed",
+  "pilot turned away",
+  "pilot left by itself",
+  "state compared",
+] as const;
+export type Case = (typeof CASES)[number];
