@@ -64,7 +64,7 @@ export const BATCH_CAUSES: readonly Cause[] = [
   {
     code: "notPermitted",
     words: [
-      /user's group not permitted|access\/permission denied/i,
+      /group not permitted|not in group permitted|access\/permission denied/i,
       /(?:neither|no) submit (?:nor admin )?host/i,
       /unauthorized request|no permission/i,
       /user cannot use the queue/i,
