@@ -99,6 +99,7 @@ function grantRun(turn: Turn, task: Task, pilot: LivePilot, slot: LiveSlot): voi
     jobId: null,
     pilotId: pilot.id,
     slot: slot.index,
+    node: pilot.capacity.node,
   });
   setWaiting(turn.live, pilot, slot, false);
   const item = { type: "steering", taskId: task.id, run: run.run } as const;

@@ -53,6 +53,17 @@ export function queueLacks(task: Task, queue: QueueConfig): string[] {
   }
   if (task.spec.needs.internet && !queue.internet)
     lacks.push("does not reach the internet, which the task asks for");
+  const { walltimeSeconds } = queue.slot;
+  const { timeoutSeconds } = task.spec.evaluation;
+  if (
+    walltimeSeconds !== null &&
+    timeoutSeconds !== null &&
+    timeoutSeconds + TASK.walltimeReserveSeconds >= walltimeSeconds
+  ) {
+    lacks.push(
+      `has ${walltimeSeconds} s as walltime of its pilots, and an evaluation may take ${timeoutSeconds} s`,
+    );
+  }
   return lacks;
 }
 

@@ -216,7 +216,8 @@ export class ServerHost {
     // As the listener does for harvesters, so that a server that owes the disk much lets nobody in early.
     await engine.read((core) => core.seq);
     const socket = open() as unknown as WebSocket;
-    const peer = claims === null ? harvesterPeer("harvester") : pilotPeer(claims);
+    const peer =
+      claims === null ? harvesterPeer({ id: "harvester", user: "harvester" }) : pilotPeer(claims);
     sessions.add(socket, { peer, pilotId: claims?.pilotId ?? null, tokenId: null });
     return null;
   }
