@@ -320,8 +320,12 @@ export class Oracle {
     this.sessions = new SessionBook();
   }
 
+  /** Once a backup has taken the journal's place, servers know of less than others have been told. */
+  wasRestored = false;
+
   /** The journal was put back to what a backup holds: what came after it never happened, for better or worse. */
   onBackupRestored(events: number): void {
+    this.wasRestored = true;
     const kept = this.durable.slice(0, events);
     this.durable.length = 0;
     this.#shadow = createCore();

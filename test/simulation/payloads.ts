@@ -111,7 +111,8 @@ async function evaluate(
   let isStopped = false;
   do {
     isStopped = await sleeps(process, saves.stepSeconds * 1_000, ending);
-    step += 1;
+    // Stopped at once, it has nothing new to save, and saves it all the same.
+    if (!isStopped || random.chance(0.5)) step += 1;
     if (!isStopped && step < steps) saver.save(step);
   } while (!isStopped && step < steps);
   if (isStopped && !signal.aborted) await saver.finish(step);

@@ -93,7 +93,7 @@ export class PilotWatch {
   exits(code: number, detail: string, isCurrent: boolean): void {
     this.#oracle.must(
       // A server that was restored from a backup does not remember whom it has turned away since.
-      code === EXIT.success || !isCurrent || this.#oracle.model.incarnation > 1,
+      code === EXIT.success || !isCurrent || this.#oracle.wasRestored,
       "peers",
       () => `${this.#name} is turned away (${detail}) although it is the submission's pilot`,
     );

@@ -349,12 +349,12 @@ export const MORE_MUTANTS: readonly Mutant[] = [
     breaks: ["resumed"],
   },
   {
-    name: "blob goes with one reference",
-    file: "server/blobs/kept-blobs.ts",
-    find: "referencesTo(sha256) === 0 && !claims.has(sha256)",
-    replace: "referencesTo(sha256) <= 1 && !claims.has(sha256)",
+    name: "newest two not kept",
+    file: "server/points/files.ts",
+    find: "files.checkpoints.slice(TASK.checkpointsKept - 1)",
+    replace: "files.checkpoints",
     why: "a checkpoint is deleted that a point goes on from",
-    breaks: ["resumed"],
+    breaks: ["rules", "resumed"],
   },
   {
     name: "reference kept for ever",
