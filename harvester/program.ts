@@ -72,6 +72,8 @@ class RunningHarvester implements Harvester {
   readonly #queues = new Map<string, QueueState>();
   /** Submission ids whose end was told, to when it was told last (monotonic), null for before this connection. */
   readonly #told = new Map<string, number | null>();
+  /** Submissions of an earlier harvester that this one has not seen alive: the server may have forgotten that they connected. */
+  readonly #former = new Set<string>();
   #send: Send = () => false;
   #timer: Timer | null = null;
   #cycle: Promise<void> = Promise.resolve();
@@ -85,6 +87,7 @@ class RunningHarvester implements Harvester {
 
   start(send: Send): void {
     this.#send = send;
+    for (const { submissionId } of this.#deps.submissions.active()) this.#former.add(submissionId);
     this.#schedule(0);
   }
 
@@ -194,6 +197,7 @@ class RunningHarvester implements Harvester {
     const { submissions, driver, clock } = this.#deps;
     const active = submissions.active();
     const truths = await driver.statusOf(active.map(({ submissionId }) => submissionId));
+    for (const [id, { type }] of truths) if (type === "active") this.#former.delete(id);
     await this.#endOrphans(active, truths);
     for (const [name, queue] of this.#queues) {
       if (queue.wanted === null) continue;
@@ -275,7 +279,8 @@ class RunningHarvester implements Harvester {
     if (toldMs !== undefined) return;
     log.info("submissionEnded", { submissionId, detail });
     const queue = this.#queues.get(name);
-    if (queue !== undefined && taken) noteEnded(queue.health, connected, detail, nowMs);
+    if (queue === undefined || !taken || this.#former.has(submissionId)) return;
+    noteEnded(queue.health, connected, detail, nowMs);
   }
 
   async #perform(step: Step): Promise<void> {
