@@ -159,7 +159,7 @@ async function tellEnd(
 function nextSteps(what: string, command: string, isOwn: boolean): string {
   if (!isOwn) return `Next  ${command}`;
   const start = "hyperpilot up".padEnd(command.length);
-  return `Next  ${start}  ${what}: first this, then in another terminal\n      ${command}`;
+  return `Next  ${start}  in another terminal, then\n      ${command}  ${what}`;
 }
 
 /** A search without a loss is not left paused: it would wait for ever. */

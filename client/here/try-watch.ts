@@ -116,7 +116,7 @@ async function stageOf(api: Api, detail: TaskDetail, data: string): Promise<Stag
   }
   if (detail.points.leased === 0) return { name: "Starting a pilot", more: "" };
   const image = awaitedImage(data);
-  if (image !== null) return { name: `Waiting for the image: ${neutralise(image)}`, more: "" };
+  if (image !== null) return { name: `Waiting: ${neutralise(image)}`, more: "" };
   const query = { limit: 1 };
   const { items } = await api.call("listPoints", { params: { taskId: detail.taskId }, query });
   const text = items[0]?.text ?? "";
