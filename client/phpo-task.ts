@@ -16,7 +16,7 @@ import {
   wholeTaskOptions,
 } from "./submit/option-parts.ts";
 import { checkedSpecification, specificationNotes } from "./submit/specification.ts";
-import { readUserFile } from "./submit/user-file.ts";
+import { readUserFile } from "./user-file.ts";
 
 /** Options of panda-client that say something to the grid's services only. They are kept with the task and shown. */
 const KEPT = ["alrbArgs", "architecture", "official", "workingGroup", "noEmail", "voms"] as const;

@@ -1,11 +1,11 @@
 /** A queue's file: TOML, or JSON where its name ends in .json. */
-import { parse as parseToml, TomlError } from "smol-toml";
-import { HyperpilotError, errorText } from "../protocol/errors.ts";
+import { HyperpilotError } from "../protocol/errors.ts";
 import { parseJsonText, toValue } from "../protocol/json-text.ts";
 import type { QueueConfig } from "../protocol/queue.ts";
 import { checkQueue, type QueueFault } from "./queue-check.ts";
 import { jsonLines, lineOf, tomlLines } from "./queue-places.ts";
-import { readUserFile } from "./submit/user-file.ts";
+import { parseTomlText } from "./toml-text.ts";
+import { readUserFile } from "./user-file.ts";
 
 const FILE_BYTES_MAX = 1_048_576;
 const FAULTS_SHOWN = 10;
@@ -36,13 +36,8 @@ function readJson(text: string, file: string): Read {
 }
 
 function readToml(text: string, file: string): Read {
-  try {
-    return { value: parseToml(text), lines: tomlLines(text) };
-  } catch (error) {
-    const place = error instanceof TomlError ? `${file}:${error.line}:${error.column}` : file;
-    const what = errorText(error).split("\n", 1)[0] ?? "";
-    throw wrong(`${place} ${what}`, "Correct the file at that place and try again.");
-  }
+  const value = parseTomlText(text, { name: file, code: "E_QUEUE_CONFIG" });
+  return { value, lines: tomlLines(text) };
 }
 
 /** The first fault in full, the others below it. */
@@ -65,8 +60,4 @@ function faultsError(
     ...(more.length === 0 ? {} : { why: `Also:\n${more.join("\n")}` }),
     remedy: first.remedy,
   });
-}
-
-function wrong(message: string, remedy: string): HyperpilotError {
-  return new HyperpilotError({ code: "E_QUEUE_CONFIG", message, remedy });
 }

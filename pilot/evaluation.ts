@@ -63,6 +63,8 @@ export interface FinishedEvaluation {
   /** The end of the output, empty when all of it was uploaded. */
   readonly log: string;
   readonly left: LeftByEvaluation;
+  /** For the pilot's log. */
+  readonly used: Pick<EvaluationEnd, "runtime" | "memoryBytesPeak">;
 }
 
 /** Never throws for what payload, task, node or network do wrong. */
@@ -93,11 +95,11 @@ class GrantedEvaluation {
     // What the payload has left is worth no more than a few seconds of a pilot that must go.
     const patience = this.#patience();
     try {
-      const { outcome, durationSeconds } = end;
+      const { outcome, durationSeconds, runtime, memoryBytesPeak } = end;
       const text = await this.#deliverLog(end, patience.signal);
       const left = await this.#left(end, patience.signal);
       if (end.leftover !== null) log.warn("leftover", { error: end.leftover });
-      return { outcome, durationSeconds, log: text, left };
+      return { outcome, durationSeconds, log: text, left, used: { runtime, memoryBytesPeak } };
     } finally {
       patience.cancel();
       await this.#remove(end.artifactDirectory);
@@ -122,6 +124,8 @@ class GrantedEvaluation {
         artifacts: NO_ARTIFACTS,
         artifactDirectory: join(this.#spool, "artifacts"),
         leftover: null,
+        runtime: null,
+        memoryBytesPeak: null,
       };
     }
   }

@@ -162,7 +162,7 @@ async function startPilot(context: Context): Promise<void> {
 }
 
 /** Best first; what the queue allows and what works here is chosen among these. */
-function runtimeLadder(scratchDirectory: string): readonly Runtime[] {
+export function runtimeLadder(scratchDirectory: string): readonly Runtime[] {
   return [
     createApptainer({ name: "apptainer", scratchDirectory }),
     createApptainer({ name: "singularity", scratchDirectory }),

@@ -68,6 +68,10 @@ export interface EvaluationEnd {
   readonly artifactDirectory: string;
   /** What could not be removed from the node, for the pilot's log; null when all is gone. */
   readonly leftover: string | null;
+  /** The runtime that ran it; null when none was chosen. */
+  readonly runtime: string | null;
+  /** Most memory that its processes were seen to use; null when it ended before the first look. */
+  readonly memoryBytesPeak: number | null;
 }
 
 export interface PayloadRunner {

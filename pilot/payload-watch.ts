@@ -17,6 +17,8 @@ export type Ended =
 export interface Watch {
   /** null while nothing was done to the payload. */
   readonly ended: Ended | null;
+  /** Most memory that was seen; null before the first look. */
+  readonly memoryBytesPeak: number | null;
   /** Waits until a payload that was ended is gone with all its processes. */
   finish(): Promise<void>;
   stop(): void;
@@ -47,6 +49,7 @@ class PayloadWatch implements Watch {
   readonly #abort: () => void;
   #ended: Ended | null = null;
   #isOver = false;
+  #memoryBytesPeak: number | null = null;
   #killing: Promise<void> = Promise.resolve();
 
   constructor(options: WatchOptions) {
@@ -60,11 +63,15 @@ class PayloadWatch implements Watch {
     if (timeoutSeconds !== null && timeoutMs <= TIMER_MS_MAX)
       this.#after("timeout", timeoutMs, () => this.#timeOut(timeoutSeconds));
     this.#checkOutput();
-    this.#checkMemory();
+    this.#checkMemory(PILOT.memoryFirstSampleMs);
   }
 
   get ended(): Ended | null {
     return this.#ended;
+  }
+
+  get memoryBytesPeak(): number | null {
+    return this.#memoryBytesPeak;
   }
 
   /** A payload that ended within its grace time may have left processes that ignore SIGTERM. */
@@ -119,14 +126,15 @@ class PayloadWatch implements Watch {
     });
   }
 
-  #checkMemory(): void {
-    this.#after("memory", PILOT.memorySampleMs, () => void this.#sampleMemory());
+  #checkMemory(delayMs: number = PILOT.memorySampleMs): void {
+    this.#after("memory", delayMs, () => void this.#sampleMemory());
   }
 
   async #sampleMemory(): Promise<void> {
     const { spawner, memoryBytesMax } = this.#options;
     const bytes = payloadMemoryBytes(await spawner.processes(), memoryBytesMax);
     if (this.#isOver) return;
+    this.#memoryBytesPeak = Math.max(this.#memoryBytesPeak ?? 0, bytes);
     if (bytes > memoryBytesMax) this.#end({ type: "memory", bytes });
     else this.#checkMemory();
   }

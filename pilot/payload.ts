@@ -17,6 +17,7 @@ import type {
 } from "./payload-port.ts";
 import { type Watch, watchPayload } from "./payload-watch.ts";
 import type { PayloadExit } from "./output-json.ts";
+import { withPointArguments, withSegmentName } from "./point-arguments.ts";
 import { readOutput } from "./results.ts";
 import { resolveImage } from "./runtime/image-name.ts";
 import { runtimeFor } from "./runtime/ladder.ts";
@@ -63,15 +64,6 @@ interface Paths {
   readonly artifacts: string;
 }
 
-/** The request with the segment's name in its command: plain text, wherever it stands. */
-function withSegment(request: EvaluationRequest): EvaluationRequest {
-  const { item, spec } = request;
-  const { segment } = item;
-  if (segment === undefined) return request;
-  const exec = spec.evaluation.exec.replaceAll("%SEGMENT_NAME", () => segment.name);
-  return { ...request, spec: { ...spec, evaluation: { ...spec.evaluation, exec } } };
-}
-
 class RunningEvaluation {
   readonly #options: PayloadRunnerOptions;
   readonly #request: EvaluationRequest;
@@ -80,10 +72,14 @@ class RunningEvaluation {
   #artifacts: Artifacts = NO_ARTIFACTS;
   #isEvicted = false;
   #beganMs = 0;
+  #runtimeName: string | null = null;
+  #memoryBytesPeak: number | null = null;
 
   constructor(options: PayloadRunnerOptions, request: EvaluationRequest, paths: Paths) {
     this.#options = options;
-    this.#request = withSegment(request);
+    const { item, spec } = request;
+    const evaluation = withSegmentName(spec.evaluation, item.segment);
+    this.#request = { ...request, spec: { ...spec, evaluation } };
     this.#paths = paths;
   }
 
@@ -108,6 +104,8 @@ class RunningEvaluation {
       logFile: this.#log?.path ?? null,
       logTail,
       leftover,
+      runtime: this.#runtimeName,
+      memoryBytesPeak: this.#memoryBytesPeak,
     };
   }
 
@@ -164,6 +162,7 @@ class RunningEvaluation {
     } finally {
       watch.stop();
       await saver?.stop();
+      this.#memoryBytesPeak = watch.memoryBytesPeak;
     }
   }
 
@@ -179,6 +178,7 @@ class RunningEvaluation {
   #start(started: Started, log: OutputFile): Promise<SpawnEnd> {
     const { queue } = this.#options;
     const { directories, runtime, held } = started;
+    this.#runtimeName = runtime.name;
     const { spec, item, slot, spawner } = this.#request;
     const outside = {
       workDirectory: directories.work,
@@ -188,7 +188,7 @@ class RunningEvaluation {
       ...outside,
       image: held.image,
       imageIsTrusted: started.isTrusted,
-      exec: spec.evaluation.exec,
+      exec: withPointArguments(spec.evaluation, item.pointText),
       environment: {
         ...payloadEnvironment({
           item,
@@ -252,7 +252,7 @@ class RunningEvaluation {
     const { readOutcome } = this.#request;
     const outcome =
       readOutcome === undefined
-        ? readOutput(directories.work, name, exit)
+        ? readOutput(directories.work, name, exit, (bytesMax) => this.#log?.tail(bytesMax) ?? "")
         : readOutcome(directories.work, exit);
     if (outcome.type === "failed" && this.#isDiskFull())
       return interrupted(

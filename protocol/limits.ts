@@ -136,12 +136,16 @@ export const PILOT = {
   /** Text of %OUT that travels in one message. */
   steeringOutputBytesMax: MIB / 2,
   messageBytesMax: 4 * KIB,
+  /** End of the output in which a printed loss is looked for. */
+  printedLossBytesMax: MIB,
   logHeadBytesMax: 10 * MIB,
   /** A little less than the server takes, for the line that stands between head and tail. */
   logTailBytesMax: 10 * MIB - KIB,
   /** Output up to this size travels with the result; more is uploaded. */
   inlineLogBytesMax: 16 * KIB,
   memorySampleMs: 2_000,
+  /** The first look comes earlier, so that short evaluations have a figure too. */
+  memoryFirstSampleMs: 300,
   /** SIGTERM to SIGKILL at a time-out or stop. */
   killGraceMs: 5_000,
   /** How often a running payload's output file is looked at, and cut when it is long. */

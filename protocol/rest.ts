@@ -149,6 +149,8 @@ export const AttemptView = z.object({
 export type AttemptView = z.infer<typeof AttemptView>;
 
 export const PointDetail = PointView.extend({
+  /** Value of HYPERPILOT_SEED in its evaluations. */
+  seed: count,
   history: z.array(AttemptView),
   /** What else happened to the point, such as a checkpoint that was damaged; oldest first. */
   notices: z.array(z.object({ at: time, text: z.string() })).default([]),

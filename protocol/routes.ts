@@ -102,6 +102,12 @@ export const ROUTES = {
     access: "user",
     answer: TaskDetail,
   },
+  taskFiles: {
+    method: "GET",
+    path: "/tasks/:taskId/files",
+    summary: "The files that went with a search (tar.gz)",
+    access: "user",
+  },
   watchTask: {
     method: "GET",
     path: "/tasks/:taskId/watch",

@@ -27,6 +27,7 @@ const PROGRAM_ENTRIES = [
   "server/main.ts",
   "server/maintenance.ts",
   "pilot/main.ts",
+  "pilot/shell.ts",
   "harvester/main.ts",
 ];
 const PROGRAM_STARTERS = [

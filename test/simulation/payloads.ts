@@ -30,7 +30,8 @@ export function createEvaluator(
     const isStopped = await sleeps(process, durationSeconds * 1_000, ending);
     const outcome = isStopped ? null : outcomeOf(cluster, habits, random, durationSeconds);
     watch.ended(item, outcome);
-    return { outcome, durationSeconds, log: "", left: {} };
+    const used = { runtime: "bubblewrap", memoryBytesPeak: null };
+    return { outcome, durationSeconds, log: "", left: {}, used };
   };
 }
 

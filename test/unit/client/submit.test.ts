@@ -95,6 +95,7 @@ describe("submit", () => {
           exec: "python3 train.py",
           input: "point.json",
           output: "none",
+          arguments: "none",
           timeoutSeconds: 1.5,
           trainingData: "input_ds.json",
           metadata: "meta.json",

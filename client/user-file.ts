@@ -1,9 +1,9 @@
-/** Files that a user named on the command line. */
+/** Files that people name on a command line. */
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
-import { HyperpilotError, errorText } from "../../protocol/errors.ts";
+import { HyperpilotError, errorText } from "../protocol/errors.ts";
 
-/** Its text. Errors: E_FILE. */
+/** Text of a file that a user named. Errors: E_FILE. */
 export function readUserFile(file: string, workingDirectory: string, bytesMax: number): string {
   const path = resolve(workingDirectory, file);
   try {
