@@ -1,9 +1,9 @@
 /** `site queue show` and `site queue fields`. */
+import { BATCH_KINDS } from "../../../protocol/batch-kinds.ts";
 import { stringify } from "smol-toml";
 import { EXIT } from "../../../protocol/errors.ts";
 import { didYouMean } from "../../../protocol/did-you-mean.ts";
 import {
-  BATCH_KINDS,
   queueFields,
   valueAt,
   type QueueField,
