@@ -35,6 +35,8 @@ export interface HoldRequest {
   readonly credentialOf: (registry: string) => Promise<RegistryCredential | null>;
   /** Takes a line for the evaluation's log. */
   readonly say: (line: string) => void;
+  /** Takes what keeps the image away, while it does; null: nothing does any more. */
+  readonly onHindrance?: (text: string | null) => void;
   readonly signal: AbortSignal;
 }
 
@@ -240,6 +242,7 @@ class PilotImages implements NodeImages {
     if (known !== undefined && clock.monotonicMs() < known.untilMs) return known.image;
     const backoff = createBackoff(WIRE.reconnectDelayMsMin, WIRE.reconnectDelayMsMax, random);
     const giveUpMs = clock.monotonicMs() + PILOT.imageRetryMs;
+    let hasWaited = false;
     for (;;) {
       try {
         const { signal } = request;
@@ -247,6 +250,7 @@ class PilotImages implements NodeImages {
         const resolve = this.#options.resolve;
         const found = await resolve({ reference, credential, environment, signal });
         this.#remember(key, found);
+        if (hasWaited) request.onHindrance?.(null);
         return found;
       } catch (error) {
         request.signal.throwIfAborted();
@@ -255,7 +259,10 @@ class PilotImages implements NodeImages {
         log.warn("registryUnreachable", { image, error: why });
         if (known !== undefined) return known.image;
         if (clock.monotonicMs() >= giveUpMs) throw error;
-        request.say(`registry ${reference.registry} cannot be reached: ${why}; trying again`);
+        const text = `registry ${reference.registry} cannot be reached: ${why}; trying again`;
+        request.say(text);
+        hasWaited = true;
+        request.onHindrance?.(text);
       }
       await clock.sleep(backoff.next(), request.signal);
     }
