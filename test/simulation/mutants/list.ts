@@ -373,6 +373,14 @@ export const MORE_MUTANTS: readonly Mutant[] = [
     breaks: ["rules", "resumed"],
   },
   {
+    name: "draws all of a run",
+    file: "server/tasks/apply.ts",
+    find: `task.spec.whileSteering === "random" ? Math.floor(wanted / 2) : 0;`,
+    replace: `task.spec.whileSteering === "random" ? wanted : 0;`,
+    why: "steering is left no point to propose",
+    breaks: ["fromSomewhere"],
+  },
+  {
     name: "drained queue goes on",
     file: "server/points/jobs.ts",
     find: "if (slot === undefined || queue === undefined || !takesPoints(queue)) return",
