@@ -118,8 +118,9 @@ async function startPilot(context: Context): Promise<void> {
     { instance, capacity, slots, idleSeconds, random },
     clock.monotonicMs(),
   );
-  const api = createServerApi(boot);
-  const way = { boot, instance, clock, log, random };
+  const api = createServerApi(boot, () => clock.wallMs());
+  const patienceMs = Math.max(idleSeconds, PILOT.idleSecondsDefault) * 1_000;
+  const way = { boot, instance, clock, log, random, patienceMs };
   const session = await startSession(way, api, signal);
   signal.throwIfAborted();
   const spawners = slots.map((_slot, index) =>

@@ -15,6 +15,7 @@ import type { Environment, ImageStore, Runtime } from "../runtime/runtime.ts";
 import { arrivedBytes } from "./arrived-bytes.ts";
 import type { CachedImage, ImageCache } from "./image-cache.ts";
 import { ImageError, imageNotFound } from "./image-errors.ts";
+import { findLocalImage, isLocalImage } from "./local-images.ts";
 import type { RegistryQuestion, ResolvedImage } from "./registry.ts";
 
 export interface NodeImagesOptions {
@@ -57,6 +58,11 @@ export interface NodeImages {
   close(): void;
 }
 
+/** One that the cache neither fetched nor removes. */
+function unmanaged(image: string): HeldImage {
+  return { image, doubt: () => undefined, release: () => undefined };
+}
+
 interface Kept {
   readonly cached: CachedImage;
   users: number;
@@ -90,8 +96,8 @@ class PilotImages implements NodeImages {
 
   async hold(runtime: Runtime, image: string, request: HoldRequest): Promise<HeldImage> {
     const { store } = runtime;
-    if (!image.startsWith("docker://") || store === undefined)
-      return { image, doubt: () => undefined, release: () => undefined };
+    if (!image.startsWith("docker://") || store === undefined) return unmanaged(image);
+    if (isLocalImage(image)) return unmanaged(await findLocalImage(store, image));
     const resolved = await this.#resolve(image, request);
     const key = `${store.kind}/${resolved.digest}`;
     for (;;) {

@@ -51,7 +51,12 @@ export function taskHandlers(deps: RestDeps): Pick<Handlers, TaskRoutes> {
       engine.read((core) => segmentPage(visibleTask(core, caller.principal, params.taskId), query)),
     why: ({ caller, params }) =>
       engine.read((core, live) =>
-        explain(core, live, visibleTask(core, caller.principal, params.taskId)),
+        explain(
+          core,
+          live,
+          visibleTask(core, caller.principal, params.taskId),
+          deps.clock.monotonicMs(),
+        ),
       ),
     controlTask: async (call) => {
       const taskId = await check(call);

@@ -20,8 +20,8 @@ export type FakeKind = keyof typeof COMMANDS;
 export interface FakeBatch {
   /** Directory of the commands. */
   readonly commands: string;
-  /** All commands fail from now on, or work again. */
-  setBroken(broken: boolean): void;
+  /** All commands fail from now on, with these words on standard error, or work again. */
+  setBroken(broken: boolean, words?: string): void;
 }
 
 /** Puts the commands of one system into a directory below `directory`. */
@@ -43,8 +43,8 @@ export function fakeBatch(kind: FakeKind, directory: string): FakeBatch {
   const broken = join(jobs, "broken");
   return {
     commands,
-    setBroken: (isBroken) => {
-      if (isBroken) writeFileSync(broken, "");
+    setBroken: (isBroken, words = "") => {
+      if (isBroken) writeFileSync(broken, words);
       else rmSync(broken, { force: true });
     },
   };

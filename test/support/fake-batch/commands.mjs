@@ -9,7 +9,8 @@ const name = basename(process.argv[1]);
 const words = process.argv.slice(2);
 
 if (existsSync(join(directory, "broken"))) {
-  process.stderr.write(`${name}: cannot connect to server\n`);
+  const words = readFileSync(join(directory, "broken"), "utf8");
+  process.stderr.write(words === "" ? `${name}: cannot connect to server\n` : words);
   process.exit(1);
 }
 
@@ -37,7 +38,8 @@ function isRunning(pid) {
 
 function start(jobName, argv, cwd, environment = {}) {
   const id = jobs().length + 1;
-  const output = openSync(join(directory, `job-${id}.out`), "a");
+  // Where the system itself would write it; of the others nobody reads it.
+  const output = openSync(optionOf("--output") ?? join(directory, `job-${id}.out`), "a");
   const child = spawn(argv[0], argv.slice(1), {
     cwd,
     detached: true,

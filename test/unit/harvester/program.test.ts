@@ -46,6 +46,7 @@ class World {
   readonly #submissions: Submissions = {
     directoryOf: (id) => `/submissions/${id}`,
     batchOf: () => ({ kind: "local" }),
+    outputOf: () => null,
     active: () => [...this.notes.values()],
     prepare: ({ submissionId, queue }) => {
       const { name, batch } = queue;
@@ -110,7 +111,7 @@ function settled(): Promise<void> {
 }
 
 function want(harvester: Harvester, pilots: number, connected: string[] = []): void {
-  harvester.onMessage({ type: "wanted", queue: QUEUE, pilots, connected });
+  harvester.onMessage({ type: "wanted", queue: QUEUE, pilots, connected, servedBy: null });
 }
 
 describe("harvester: its cycle", () => {

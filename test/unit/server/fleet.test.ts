@@ -13,7 +13,7 @@ function harvester(world: World): ToHarvester[] {
     return effects;
   };
   const hello = { type: "hello" as const, protocol: { min: 1, max: 1 }, harvester: "h", sites: [] };
-  world.post({ type: "harvester", session: "h", message: hello });
+  world.fromHarvester(hello);
   return sent;
 }
 
@@ -84,7 +84,7 @@ describe("pilots wanted of a harvester", () => {
       submissionId,
       detail: "killed by the batch system",
     };
-    world.post({ type: "harvester", session: "h", message });
+    world.fromHarvester(message);
     assert.deepEqual([task.counts.ready, task.interruptions], [1, 1]);
     const exchange = { type: "exchangeBootSecret", instance: "other", newPilotId: "p" } as const;
     assert.throws(() => world.command({ ...exchange, sha256: submissionId.padEnd(64, "0") }), {
