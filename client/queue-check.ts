@@ -1,9 +1,9 @@
 /** What is wrong with a queue as somebody wrote it: each fault with the field's path, what it is, and what to write. */
 import { z } from "zod";
+import { BATCH_KINDS } from "../protocol/batch-kinds.ts";
 import type { BatchKind } from "../protocol/batch.ts";
 import { didYouMean } from "../protocol/did-you-mean.ts";
 import {
-  BATCH_KINDS,
   kindsWith,
   queueFields,
   unwrapped,

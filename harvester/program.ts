@@ -330,7 +330,8 @@ class RunningHarvester implements Harvester {
     const queue = this.#queues.get(name);
     // What was taken back says nothing about pilots that may start.
     const wasRemoved = this.#removed.delete(submissionId);
-    if (queue !== undefined && taken && !wasRemoved)
+    const saysNothing = wasRemoved || this.#former.has(submissionId);
+    if (queue !== undefined && taken && !saysNothing)
       noteEnded(queue.health, connected, detail, nowMs);
   }
 

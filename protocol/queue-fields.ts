@@ -1,5 +1,6 @@
 /** Every field of a queue with what it means and may be, read off the schemas themselves. */
 import { z } from "zod";
+import { BATCH_KINDS } from "./batch-kinds.ts";
 import { Batch, type BatchKind } from "./batch.ts";
 import { QueueConfig } from "./queue.ts";
 
@@ -13,10 +14,6 @@ export interface QueueField {
   readonly default: unknown;
   readonly schema: z.ZodType;
 }
-
-export const BATCH_KINDS: readonly BatchKind[] = Batch.options.map(
-  (option) => option.shape.kind.value,
-);
 
 /** Fields of a queue of this kind, in the order in which they are explained. */
 export function queueFields(kind: BatchKind): QueueField[] {

@@ -1,6 +1,6 @@
 /** Shapes of the REST API for people who run a site. */
 import { z } from "zod";
-import { BATCH_KINDS } from "./queue-fields.ts";
+import { BATCH_KINDS } from "./batch-kinds.ts";
 import { QueueConfig } from "./queue.ts";
 import { SUBMISSION_STATES } from "./harvester-messages.ts";
 import { Capacity } from "./resources.ts";

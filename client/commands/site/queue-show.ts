@@ -1,13 +1,9 @@
 /** `site queue show` and `site queue fields`. */
+import { BATCH_KINDS } from "../../../protocol/batch-kinds.ts";
 import { stringify } from "smol-toml";
 import { EXIT } from "../../../protocol/errors.ts";
 import { didYouMean } from "../../../protocol/did-you-mean.ts";
-import {
-  BATCH_KINDS,
-  queueFields,
-  valueAt,
-  type QueueField,
-} from "../../../protocol/queue-fields.ts";
+import { queueFields, valueAt, type QueueField } from "../../../protocol/queue-fields.ts";
 import type { Run } from "../../command.ts";
 import { usageError } from "../../errors.ts";
 import { formatAgo, neutraliseLines } from "../../format.ts";

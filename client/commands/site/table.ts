@@ -1,5 +1,5 @@
 /** Commands of people who run a site. */
-import { BATCH_KINDS } from "../../../protocol/queue-fields.ts";
+import { BATCH_KINDS } from "../../../protocol/batch-kinds.ts";
 import { QUEUE_STATES } from "../../../protocol/states.ts";
 import type { ArgumentSpec, Command, OptionSpec } from "../../command.ts";
 
