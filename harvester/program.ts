@@ -330,8 +330,7 @@ class RunningHarvester implements Harvester {
     const queue = this.#queues.get(name);
     // What was taken back says nothing about pilots that may start.
     const wasRemoved = this.#removed.delete(submissionId);
-    const saysNothing = wasRemoved || this.#former.has(submissionId);
-    if (queue !== undefined && taken && !saysNothing)
+    if (queue !== undefined && taken && !wasRemoved)
       noteEnded(queue.health, connected, detail, nowMs);
   }
 
