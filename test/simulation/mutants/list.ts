@@ -270,7 +270,7 @@ export const MORE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "slots of drained nodes served",
-    file: "server/points/leases.ts",
+    file: "server/pilot-drain.ts",
     find: "  for (const slot of pilot.slots) setWaiting(turn.live, pilot, slot, false);\n",
     replace: "",
     why: "a node that breaks everything goes on breaking",
