@@ -6,6 +6,7 @@ import { mem } from "systeminformation";
 import type { Capacity } from "../protocol/resources.ts";
 import { type Finding, type ReadFile, cpuQuotas, memoryLimits } from "./cgroup.ts";
 import type { FoundGpus } from "./gpus.ts";
+import { walltimeFindings } from "./walltime.ts";
 
 const MIB = 1_048_576;
 
@@ -21,6 +22,10 @@ export interface ProbeSources {
   readonly hostMemoryBytes: number;
   readonly scratchBytes: number;
   readonly wallMs: number;
+  /** See pilot/walltime. */
+  readonly ageSeconds: number;
+  readonly queueSeconds: number | null;
+  readonly told: Finding | null;
   readonly gpus: FoundGpus;
   readonly runtimes: readonly string[];
 }
@@ -102,17 +107,6 @@ function memoryFindings(sources: ProbeSources): readonly Finding[] {
     ...finding(perNodeMiB === null ? null : perNodeMiB * MIB, "Slurm"),
     ...finding(condorMiB === null ? null : condorMiB * MIB, "HTCondor machine ad"),
     ...finding(hostBytes > 0 ? hostBytes : null, "host"),
-  ];
-}
-
-function walltimeFindings({ environment, wallMs }: ProbeSources): readonly Finding[] {
-  const slurmEndSeconds = positive(environment["SLURM_JOB_END_TIME"]);
-  return [
-    ...finding(
-      slurmEndSeconds === null ? null : slurmEndSeconds - wallMs / 1_000,
-      "SLURM_JOB_END_TIME",
-    ),
-    ...finding(positive(environment["HYPERPILOT_WALLTIME_SECONDS"]), "HYPERPILOT_WALLTIME_SECONDS"),
   ];
 }
 

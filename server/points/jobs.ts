@@ -52,6 +52,12 @@ export function queueLacks(task: Task, queue: QueueConfig): string[] {
   }
   if (task.spec.needs.internet && !queue.internet)
     lacks.push("does not reach the internet, which the task asks for");
+  const { walltimeSeconds } = queue.slot;
+  const neededSeconds = walltimeNeededSeconds(task);
+  if (walltimeSeconds !== null && walltimeSeconds <= neededSeconds)
+    lacks.push(
+      `ends its pilots after ${walltimeSeconds} s and one evaluation takes ${Math.round(neededSeconds)} s with its reserve; save checkpoints (--checkPointToSave) or use another queue`,
+    );
   return lacks;
 }
 
@@ -80,11 +86,22 @@ export function slotFits(task: Task, queue: QueueConfig, slot: LiveSlot): boolea
   );
 }
 
-/** Whether one evaluation fits into the walltime that the pilot has left. */
+/**
+ * Whether one evaluation fits into the walltime that the pilot has left. One that saves checkpoints need not: it comes further
+ * with each save.
+ */
 export function walltimeSuffices(task: Task, pilot: LivePilot, monotonicMs: number): boolean {
   if (pilot.walltimeEndMs === null) return true;
-  const neededSeconds = task.spec.evaluation.timeoutSeconds ?? medianSeconds(task) ?? 0;
-  return pilot.walltimeEndMs - monotonicMs > (neededSeconds + TASK.walltimeReserveSeconds) * 1_000;
+  return pilot.walltimeEndMs - monotonicMs > walltimeNeededSeconds(task) * 1_000;
+}
+
+/** Walltime that a pilot must have left to begin an evaluation of the task. */
+export function walltimeNeededSeconds(task: Task): number {
+  const { evaluation, checkpoint } = task.spec;
+  const whole = evaluation.timeoutSeconds ?? medianSeconds(task) ?? 0;
+  const needed =
+    checkpoint.save.length === 0 ? whole : Math.min(whole, checkpoint.intervalMinutes * 60);
+  return needed + TASK.walltimeReserveSeconds;
 }
 
 /** Median duration of the last evaluations that gave a loss; null before the first. */
