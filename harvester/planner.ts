@@ -1,7 +1,7 @@
 /** The planner: what is wanted and what is true, turned into steps. Pure; steps are data. */
 import { HARVESTER } from "../protocol/limits.ts";
 import type { QueueConfig } from "../protocol/queue.ts";
-import type { SubmissionReport } from "../protocol/harvester-messages.ts";
+import { PAUSED_PREFIX, type SubmissionReport } from "../protocol/harvester-messages.ts";
 import type { BatchTruth } from "./driver.ts";
 
 export interface KnownSubmission {
@@ -100,7 +100,10 @@ function takenBack(alive: readonly KnownSubmission[]): Step[] {
 /** The batch system's words may be long; a report above the bound of the wire would close the connection. */
 function shownError({ lastError, probeAtMs }: QueueHealth): string | null {
   if (lastError === null) return null;
-  return (probeAtMs === null ? lastError : `paused: ${lastError}`).slice(0, DETAIL_LENGTH_MAX);
+  return (probeAtMs === null ? lastError : `${PAUSED_PREFIX}${lastError}`).slice(
+    0,
+    DETAIL_LENGTH_MAX,
+  );
 }
 
 /** Every submission that has not ended counts, started or not; what could not be looked up counts too. */

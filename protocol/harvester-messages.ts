@@ -25,6 +25,9 @@ export const SubmissionReport = z.object({
 });
 export type SubmissionReport = z.infer<typeof SubmissionReport>;
 
+/** How `lastError` begins while the harvester has paused submitting to the queue. */
+export const PAUSED_PREFIX = "paused: ";
+
 export const FromHarvester = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("hello"),

@@ -7,7 +7,7 @@ import { CLOSE } from "./inbox.ts";
 import { liveQueue, type LiveHarvester, type SessionId } from "./live.ts";
 import { endLeasesOfPilot } from "./points/leases.ts";
 import { removePilot } from "./pilots.ts";
-import { wantedByQueue } from "./queues/wanted.ts";
+import { serves, wantedByQueue } from "./queues/wanted.ts";
 import { effect, emit, type Turn } from "./turn.ts";
 
 export function onHarvesterMessage(turn: Turn, session: SessionId, message: FromHarvester): void {
@@ -76,10 +76,6 @@ function onHello(
     message: { type: "welcome", protocol: version, queues },
   });
   updateWanted(turn);
-}
-
-function serves(harvester: LiveHarvester, queue: QueueConfig): boolean {
-  return harvester.sites.length === 0 || harvester.sites.includes(queue.site);
 }
 
 export function onHarvesterClosed(turn: Turn, session: SessionId): void {

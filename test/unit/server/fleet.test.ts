@@ -4,7 +4,7 @@ import { QueueConfig } from "../../../protocol/queue.ts";
 import { World } from "../../support/reactor-world.ts";
 
 /** A harvester's session; returns all that the server has sent it. */
-function harvester(world: World): ToHarvester[] {
+function harvester(world: World, sites: string[] = []): ToHarvester[] {
   const sent: ToHarvester[] = [];
   const post = world.post.bind(world);
   world.post = (item) => {
@@ -12,7 +12,7 @@ function harvester(world: World): ToHarvester[] {
     for (const effect of effects) if (effect.type === "toHarvester") sent.push(effect.message);
     return effects;
   };
-  const hello = { type: "hello" as const, protocol: { min: 1, max: 1 }, harvester: "h", sites: [] };
+  const hello = { type: "hello" as const, protocol: { min: 1, max: 1 }, harvester: "h", sites };
   world.post({ type: "harvester", session: "h", message: hello });
   return sent;
 }
@@ -58,6 +58,51 @@ describe("pilots wanted of a harvester", () => {
     other.submit({ needs: { cpus: 1, memoryBytes: 1e12, gpus: null } });
     other.tick();
     assert.equal(wanted(toOther), 0);
+  });
+
+  it("of a site that is gone are wanted at the others, and its own again once it is back", () => {
+    const world = new World({ name: "local", site: "here", limits: { maxPilots: 100 } });
+    const other = { name: "other", site: "there", limits: { maxPilots: 4 } };
+    world.command({ type: "putQueue", config: QueueConfig.parse(other) });
+    const sent: ToHarvester[] = [];
+    const say = (session: string, item: object): void => {
+      const post = { type: "harvester", session, ...item } as Parameters<World["post"]>[0];
+      for (const effect of world.post(post))
+        if (effect.type === "toHarvester") sent.push(effect.message);
+    };
+    const hello = (site: string): object => ({
+      message: { type: "hello", protocol: { min: 1, max: 1 }, harvester: site, sites: [site] },
+    });
+    const now = (): Record<string, number> => {
+      for (const effect of world.post({ type: "tick" }))
+        if (effect.type === "toHarvester") sent.push(effect.message);
+      const last = (queue: string): number =>
+        wanted(sent.filter((one) => one.type === "wanted" && one.queue.name === queue)) ?? 0;
+      return { here: last("local"), there: last("other") };
+    };
+    say("h1", hello("here"));
+    say("h2", hello("there"));
+    world.submit({}, { maxPoints: 4, nPointsPerIteration: 4, nParallelEvaluation: 4 });
+    assert.deepEqual(now(), { here: 4, there: 0 });
+    const report = { type: "report", queue: "local", submissions: [], secretsNeeded: 0 };
+    say("h1", { message: { ...report, lastError: "paused: sbatch: no such partition" } });
+    assert.deepEqual(now(), { here: 1, there: 3 }, "a paused one is tried with one pilot");
+    say("h1", { type: "harvesterClosed" });
+    assert.equal(now()["there"], 4);
+    say("h1", hello("here"));
+    say("h1", { message: { ...report, lastError: null } });
+    assert.deepEqual(now(), { here: 4, there: 0 });
+  });
+
+  it("of a site without its harvester are those that are connected", () => {
+    const world = new World({ name: "local", site: "here", limits: { maxPilots: 100 } });
+    world.pilot();
+    const other = { name: "other", site: "there", limits: { maxPilots: 100 } };
+    world.command({ type: "putQueue", config: QueueConfig.parse(other) });
+    const sent = harvester(world, ["there"]);
+    world.submit({}, { maxPoints: 9, nPointsPerIteration: 9, nParallelEvaluation: 9 });
+    world.tick();
+    assert.equal(wanted(sent), 8);
   });
 
   it("become none when the queue is removed", () => {
