@@ -1,6 +1,9 @@
 /** All commands of `hyperpilot`, in the order of the help. */
 import type { Command, CommandGroup } from "./command.ts";
 import { ADMIN_COMMANDS } from "./commands/admin/table.ts";
+import { INIT } from "./commands/init/table.ts";
+import { POINT_SHELL } from "./commands/point/table.ts";
+import { RUN } from "./commands/run/table.ts";
 import { SECRET_COMMANDS } from "./commands/secret/table.ts";
 import { SERVER_COMMANDS } from "./commands/server/table.ts";
 import { SITE_COMMANDS } from "./commands/site/table.ts";
@@ -32,10 +35,13 @@ const HELP: Command = {
 };
 
 export const COMMANDS: readonly Command[] = [
+  INIT,
+  RUN,
   ...SERVER_COMMANDS,
   SUBMIT,
   HYPERPILOT_PHPO,
   ...TASK_COMMANDS,
+  POINT_SHELL,
   ...SECRET_COMMANDS,
   ...SITE_COMMANDS,
   ...ADMIN_COMMANDS,
@@ -45,9 +51,12 @@ export const COMMANDS: readonly Command[] = [
 /** Parents before children. */
 export const GROUPS: readonly CommandGroup[] = [
   { path: "task", summary: "searches: list, watch, control" },
+  { path: "point", summary: "one point of a search, on this machine" },
   { path: "secret", summary: "credentials for image registries: set, list, forget" },
-  { path: "site", summary: "queues and pilots, for people who run a site" },
-  { path: "site queue", summary: "add, change, remove queues" },
+  { path: "site", summary: "queues, pilots and nodes, for people who run a site" },
+  { path: "site pilot", summary: "show, read, drain, kill one pilot" },
+  { path: "site node", summary: "take a node out of work, or back" },
+  { path: "site queue", summary: "add, change, test, remove queues" },
   { path: "admin", summary: "health and tokens, for administrators" },
   { path: "admin tokens", summary: "list, issue, revoke tokens" },
   { path: "admin steering", summary: "images with libraries that propose points" },

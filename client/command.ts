@@ -40,6 +40,8 @@ export interface Command {
   readonly description?: string;
   readonly arguments?: readonly ArgumentSpec[];
   readonly options?: readonly OptionSpec[];
+  /** Where an option that this command does not know most likely belongs. */
+  readonly unknownOptionHint?: string;
   /** Whole command lines, each of which parses. */
   readonly examples: readonly [string, ...string[]];
   /** Run when its group is named without a verb. */

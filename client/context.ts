@@ -10,6 +10,8 @@ export interface Context {
   readonly environment: Environment;
   readonly workingDirectory: string;
   readonly homeDirectory: string;
+  /** Whether standard input is a terminal. */
+  readonly isInputTty: boolean;
   readonly clock: Clock;
   /** What must be given to the present program to run another command of it. */
   readonly selfArgv: readonly string[];

@@ -13,6 +13,7 @@ const world = processWorld({
   server: async (options) => (await import("../server/main.ts")).runServer(options),
   harvester: async (options) => (await import("../harvester/main.ts")).runHarvester(options),
   pilot: async (options) => (await import("../pilot/main.ts")).runPilot(options),
+  shell: async (options) => (await import("../pilot/shell.ts")).runShell(options),
   fsck: async (options) => (await maintenance()).checkData(options),
   backup: async (options) => (await maintenance()).writeBackupFile(options),
   restore: async (options) => (await maintenance()).restoreBackupFile(options),

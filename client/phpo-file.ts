@@ -7,7 +7,7 @@ import type { OptionSpec, OptionValues } from "./command.ts";
 import { usageError } from "./errors.ts";
 import { neutralise } from "./format.ts";
 import { PHPO_OPTIONS, optionName } from "./phpo-options.ts";
-import { readUserFile } from "./submit/user-file.ts";
+import { readUserFile } from "./user-file.ts";
 
 export interface FileOptions {
   readonly values: OptionValues;

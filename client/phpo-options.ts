@@ -168,7 +168,7 @@ export const PHPO_GROUPS: readonly PhpoGroup[] = [
         title: "machines",
         options: taskOptions("cpus", "memory", "gpus", "resources", "internet"),
       },
-      { title: "submission", options: taskOptions("files", "wait") },
+      { title: "submission", options: taskOptions("files", "try", "wait") },
     ],
   },
 ];

@@ -30,6 +30,7 @@ export const run: Run = async ({ options: commandLine, context }) => {
     if (dumpFile !== undefined) writeDump(dumpFile, workingDirectory, options, result);
   };
   if (dumpFile !== undefined) checkDumpFile(dumpFile, workingDirectory);
+  if (flagOption(options, "try")) return tryIt(context, task, dump);
   if (!flagOption(options, "noSubmit")) return submit(context, task, dump);
   if (output.stdout.isTty && !output.json) writeFields(output, wholeTask(task.spec));
   else output.item("TaskSpecification", task.spec);
@@ -38,6 +39,19 @@ export const run: Run = async ({ options: commandLine, context }) => {
   dump({ returnCode: null, returnOut: said, jediTaskID: null });
   return EXIT.success;
 };
+
+async function tryIt(
+  context: Context,
+  { spec, options }: PhpoTask,
+  dump: (result: SubmissionResult) => void,
+): Promise<ExitCode> {
+  const { tryTask } = await import("./here/try.ts");
+  const filesDirectory = textOption(options, "files") ?? ".";
+  const nothing = { furtherFiles: [], readOnlyPaths: [], shown: "" };
+  const exitCode = await tryTask(context, { spec, filesDirectory, ...nothing });
+  dump({ returnCode: null, returnOut: "Nothing was submitted (--try).", jediTaskID: null });
+  return exitCode;
+}
 
 /** A task that is not submitted, for a person. */
 function wholeTask(spec: TaskSpecification): (readonly [string, string])[] {

@@ -20,6 +20,7 @@ const world = processWorld({
   server: notHere,
   harvester: notHere,
   pilot: notHere,
+  shell: notHere,
   fsck: notHere,
   backup: notHere,
   restore: notHere,

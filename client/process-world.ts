@@ -1,5 +1,6 @@
 /** What the commands are given by the process that they run in. */
 import { homedir } from "node:os";
+import { isatty } from "node:tty";
 import type { Programs } from "./programs.ts";
 import type { World } from "./run.ts";
 
@@ -12,6 +13,7 @@ export function processWorld(programs: Programs): World {
     homeDirectory: homedir(),
     // With the loader of the sources, where they run without having been built.
     selfArgv: [node, ...process.execArgv, script],
+    isInputTty: isatty(0),
     stdout: process.stdout,
     stderr: process.stderr,
     programs,
@@ -22,10 +24,14 @@ export function processWorld(programs: Programs): World {
   };
 }
 
-/** A reader that has read enough, such as head, is no error. */
+/** A reader that has read enough, such as head, is no error; nor is a terminal that was closed. */
 export function endQuietlyOnClosedPipe(): void {
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0);
-    throw error;
-  });
+  const end = (error: NodeJS.ErrnoException): void => {
+    if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
+    // Who listens for signals has something to end in order, programs of `up` for example.
+    if (process.listenerCount("SIGTERM") === 0) process.exit(0);
+    process.kill(process.pid, "SIGTERM");
+  };
+  process.stdout.on("error", end);
+  process.stderr.on("error", end);
 }

@@ -228,8 +228,12 @@ function translated(
       const known =
         command === null ? ["--help", "--version"] : [...longNames(optionsOf(command)), "--help"];
       const meant = meantOptions(quoted, known);
-      const remedy = `${meant === null ? "" : `Did you mean ${meant}?\n`}All options: ${help}`;
-      return usageError(`Unknown option ${quoted}.`, remedy);
+      const hints = [
+        meant === null ? undefined : `Did you mean ${meant}?`,
+        command?.unknownOptionHint,
+      ];
+      const remedy = [...hints, `All options: ${help}`].filter((one) => one !== undefined);
+      return usageError(`Unknown option ${quoted}.`, remedy.join("\n"));
     }
     case "commander.unknownCommand":
     case "commander.help":

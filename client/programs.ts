@@ -1,4 +1,7 @@
-/** The long-running programs that this command can start. They are handed in, so that no command imports them. */
+/** The programs that this command can start. They are handed in, so that no command imports them. */
+import type { QueueConfig } from "../protocol/queue.ts";
+import type { TaskSpecification } from "../protocol/task.ts";
+
 export interface ServerOptions {
   /** Absolute. */
   readonly data: string;
@@ -24,6 +27,38 @@ export interface HarvesterOptions {
 
 export interface PilotOptions {
   readonly bootFile: string;
+}
+
+/** One point with everything that its evaluation had, for a shell on this machine. */
+export interface ShellOptions {
+  readonly taskId: number;
+  readonly pointId: string;
+  /** The point's JSON text. */
+  readonly pointText: string;
+  /** Value of HYPERPILOT_SEED. */
+  readonly seed: number;
+  readonly spec: TaskSpecification;
+  /** Verified tarball of the task's files; null when it has none. */
+  readonly sandbox: Uint8Array | null;
+  /** Of a point of a segmented search. */
+  readonly segment: { readonly id: number; readonly name: string } | null;
+  readonly queue: Pick<QueueConfig, "runtime" | "readOnlyPaths" | "environment" | "images">;
+  /** Leaves the directory of the evaluation when the shell has ended. */
+  readonly keep: boolean;
+  /** Whether standard input is a terminal; otherwise commands are read from it. */
+  readonly isInteractive: boolean;
+  /** Takes lines about an image that comes from a registry. */
+  readonly onImage: (line: string) => void;
+  /** Called before the shell is started. */
+  readonly onReady: (ready: ShellReady) => void;
+}
+
+export interface ShellReady {
+  readonly runtime: string;
+  /** Of the evaluation, on this machine. */
+  readonly workDirectory: string;
+  /** What the evaluation would run. */
+  readonly command: string;
 }
 
 export interface FsckReport {
@@ -94,4 +129,6 @@ export interface Programs extends Maintenance {
   server(options: ServerOptions): Promise<number>;
   harvester(options: HarvesterOptions): Promise<number>;
   pilot(options: PilotOptions): Promise<number>;
+  /** Resolves with the exit code of the shell. Errors: E_IMAGE, E_RUNTIME_MISSING, E_FILE. */
+  shell(options: ShellOptions): Promise<number>;
 }

@@ -1,48 +1,63 @@
 /** A queue's file: TOML, or JSON where its name ends in .json. */
-import { parse as parseToml, TomlError } from "smol-toml";
-import { HyperpilotError, errorText } from "../protocol/errors.ts";
+import { HyperpilotError } from "../protocol/errors.ts";
 import { parseJsonText, toValue } from "../protocol/json-text.ts";
-import { QueueConfig } from "../protocol/queue.ts";
-import { didYouMean } from "../protocol/did-you-mean.ts";
-import { readUserFile } from "./submit/user-file.ts";
+import type { QueueConfig } from "../protocol/queue.ts";
+import { checkQueue, type QueueFault } from "./queue-check.ts";
+import { jsonLines, lineOf, tomlLines } from "./queue-places.ts";
+import { parseTomlText } from "./toml-text.ts";
+import { readUserFile } from "./user-file.ts";
 
 const FILE_BYTES_MAX = 1_048_576;
+const FAULTS_SHOWN = 10;
 
-/** Errors: E_FILE, E_JSON, E_QUEUE_CONFIG with line and column. */
-export function readQueueFile(file: string, workingDirectory: string): QueueConfig {
+export interface QueueFile {
+  readonly config: QueueConfig;
+  /** Without the defaults. */
+  readonly written: Readonly<Record<string, unknown>>;
+}
+
+/** Errors: E_FILE, E_JSON, E_QUEUE_CONFIG, each with file and line. */
+export function readQueueFile(file: string, workingDirectory: string): QueueFile {
   const text = readUserFile(file, workingDirectory, FILE_BYTES_MAX);
-  const value = file.endsWith(".json")
-    ? toValue(parseJsonText(text, { name: file }))
-    : tomlValue(text, file);
-  const parsed = QueueConfig.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const path = (issue?.path ?? []).map(String).join(".");
-  if (issue?.code === "unrecognized_keys") {
-    const key = issue.keys[0] ?? "";
-    const known = path === "" ? Object.keys(QueueConfig.shape) : [];
-    const near = didYouMean(key, known);
-    throw wrong(
-      `${file} has an unknown field "${path === "" ? key : `${path}.${key}`}".`,
-      near === null ? "Remove it." : `Did you mean "${near}"?`,
-    );
-  }
-  throw wrong(
-    `${file}: ${path === "" ? "the queue" : path} is wrong: ${issue?.message ?? ""}.`,
-    "Correct the file; nothing was sent.",
-  );
+  const { value, lines } = file.endsWith(".json") ? readJson(text, file) : readToml(text, file);
+  const checked = checkQueue(value);
+  if (!checked.ok) throw faultsError(file, lines, checked.faults);
+  return { config: checked.config, written: value as Record<string, unknown> };
 }
 
-function tomlValue(text: string, file: string): unknown {
-  try {
-    return parseToml(text);
-  } catch (error) {
-    const place = error instanceof TomlError ? `${file}:${error.line}:${error.column}` : file;
-    const what = errorText(error).split("\n", 1)[0] ?? "";
-    throw wrong(`${place} ${what}`, "Correct the file at that place and try again.");
-  }
+interface Read {
+  readonly value: unknown;
+  readonly lines: ReadonlyMap<string, number>;
 }
 
-function wrong(message: string, remedy: string): HyperpilotError {
-  return new HyperpilotError({ code: "E_QUEUE_CONFIG", message, remedy });
+function readJson(text: string, file: string): Read {
+  const node = parseJsonText(text, { name: file });
+  return { value: toValue(node), lines: jsonLines(text, node) };
+}
+
+function readToml(text: string, file: string): Read {
+  const value = parseTomlText(text, { name: file, code: "E_QUEUE_CONFIG" });
+  return { value, lines: tomlLines(text) };
+}
+
+/** The first fault in full, the others below it. */
+function faultsError(
+  file: string,
+  lines: Read["lines"],
+  faults: readonly [QueueFault, ...QueueFault[]],
+): HyperpilotError {
+  const place = ({ path }: QueueFault): string => {
+    const line = lineOf(lines, path);
+    return line === null ? file : `${file}:${line}`;
+  };
+  const [first, ...others] = faults;
+  const more = others
+    .slice(0, FAULTS_SHOWN)
+    .map((fault) => `${place(fault)}: ${fault.message}. ${fault.remedy}`);
+  return new HyperpilotError({
+    code: "E_QUEUE_CONFIG",
+    message: `${place(first)}: ${first.message}.`,
+    ...(more.length === 0 ? {} : { why: `Also:\n${more.join("\n")}` }),
+    remedy: first.remedy,
+  });
 }

@@ -17,6 +17,7 @@ export interface World {
   readonly workingDirectory: string;
   readonly homeDirectory: string;
   readonly selfArgv: readonly string[];
+  readonly isInputTty: boolean;
   readonly stdout: OutStream;
   readonly stderr: OutStream;
   readonly programs: Programs;
@@ -73,6 +74,7 @@ function contextOf(world: World, prepared: Prepared): Context {
     environment,
     homeDirectory,
     workingDirectory: world.workingDirectory,
+    isInputTty: world.isInputTty,
     clock: systemClock,
     selfArgv: world.selfArgv,
     programs: world.programs,

@@ -1,7 +1,7 @@
 /** A task's specification as a person reads it: fields with what differs from the defaults. */
 import { TASK } from "../protocol/limits.ts";
 import { describeNeeds } from "../protocol/resources.ts";
-import type { TaskSpecification } from "../protocol/task.ts";
+import { printedLossName, type TaskSpecification } from "../protocol/task.ts";
 import { formatDuration, neutralise } from "./format.ts";
 
 type Field = readonly [string, string];
@@ -43,11 +43,8 @@ function evaluationText({ evaluation }: TaskSpecification): string {
   const { loopingSeconds } = evaluation;
   const more = [
     input === "input.json" ? "" : `point in ${neutralise(input)}`,
-    output === "output.json"
-      ? ""
-      : output === "none"
-        ? "exit status 0 is loss 0"
-        : `loss in ${neutralise(output)}`,
+    evaluation.arguments === "options" ? "the point as options --name=value" : "",
+    lossText(output),
     metadata === null ? "" : `metadata in ${neutralise(metadata)}`,
     metrics === null ? "" : `metrics in ${neutralise(metrics)}`,
     timeoutSeconds === null ? "" : `at most ${formatDuration(timeoutSeconds)}`,
@@ -62,6 +59,15 @@ function loopingText(loopingSeconds: number | null): string {
   return loopingSeconds === null
     ? "never ended as looping"
     : `looping after ${formatDuration(loopingSeconds)} without a file or CPU time`;
+}
+
+function lossText(output: string): string {
+  if (output === "output.json") return "";
+  if (output === "none") return "exit status 0 is loss 0";
+  const printed = printedLossName(output);
+  return printed === null
+    ? `loss in ${neutralise(output)}`
+    : `loss in output.json, else the last "${printed}: <number>" that it prints`;
 }
 
 function needsText({ needs }: TaskSpecification): string {

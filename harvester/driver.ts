@@ -36,4 +36,6 @@ export interface BatchDriver {
   /** Ends the job; resolves also when it is gone already. */
   remove(submissionId: string): Promise<void>;
   capabilities(): DriverCapabilities;
+  /** Brings what the job printed into `directory`, for systems whose jobs do not write there. */
+  fetchOutput?(submissionId: string, directory: string): Promise<void>;
 }

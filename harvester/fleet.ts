@@ -36,6 +36,9 @@ export function createFleet({ clock, batchOf, createDriver }: FleetOptions): Bat
       const answers = await Promise.all([...bySystem].map(([system, own]) => system.statusOf(own)));
       return new Map(answers.flatMap((answer) => [...answer]));
     },
+    fetchOutput: async (submissionId, directory) => {
+      await systemFor(batchOf(submissionId)).driver.fetchOutput?.(submissionId, directory);
+    },
     remove: (submissionId) => systemFor(batchOf(submissionId)).remove(submissionId),
     capabilities: () => ({ restartsJobs: true, statusChunk: HARVESTER.pilotsPerQueueMax }),
   };

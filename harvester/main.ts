@@ -1,5 +1,7 @@
 /** The harvester: submits pilots where there is demand. Outbound connections only; its state is its submissions on disk. */
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { systemClock, type Clock } from "../common/clock.ts";
 import { openLink, type Link } from "../common/link.ts";
@@ -12,10 +14,11 @@ import {
   type ToHarvester,
 } from "../protocol/harvester-messages.ts";
 import { HARVESTER_SOCKET_PATH } from "../protocol/routes.ts";
-import { OUR_RANGE } from "../protocol/version.ts";
+import { OUR_RANGE, VERSION } from "../protocol/version.ts";
 import { createDriver } from "./drivers/create.ts";
 import { createLocalDriver } from "./drivers/local.ts";
 import { createFleet } from "./fleet.ts";
+import { harvesterId } from "./identity.ts";
 import { commandLaunch, packageLaunch } from "./launch.ts";
 import { createHarvester, type Harvester } from "./program.ts";
 import { openSubmissions } from "./submissions.ts";
@@ -108,6 +111,14 @@ interface Connection {
 
 function connect(options: HarvesterOptions, connection: Connection): Link<FromHarvester> {
   const { clock, log, token, harvester } = connection;
+  const identity = {
+    harvester: options.name,
+    sites: [...options.sites],
+    id: harvesterId(options.directory),
+    instance: randomUUID(),
+    version: VERSION,
+    host: hostname(),
+  };
   const link: Link<FromHarvester> = openLink<ToHarvester, FromHarvester>({
     url: options.server.replace(/^http/, "ws").replace(/\/$/, "") + HARVESTER_SOCKET_PATH,
     token: () => token,
@@ -117,8 +128,7 @@ function connect(options: HarvesterOptions, connection: Connection): Link<FromHa
     parse: (value) => ToHarvesterFrame.parse(value),
     onOpen: () => {
       log.info("connected");
-      const { name, sites } = options;
-      link.send([{ type: "hello", protocol: OUR_RANGE, harvester: name, sites: [...sites] }]);
+      link.send([{ type: "hello", protocol: OUR_RANGE, ...identity }]);
       harvester.onConnected();
     },
     onMessage: (message) => harvester.onMessage(message),

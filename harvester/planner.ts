@@ -1,7 +1,11 @@
 /** The planner: what is wanted and what is true, turned into steps. Pure; steps are data. */
 import { HARVESTER } from "../protocol/limits.ts";
 import type { QueueConfig } from "../protocol/queue.ts";
-import { PAUSED_PREFIX, type SubmissionReport } from "../protocol/harvester-messages.ts";
+import type {
+  QueueHealthReport,
+  SubmissionReport,
+  SubmissionState,
+} from "../protocol/harvester-messages.ts";
 import type { BatchTruth } from "./driver.ts";
 
 export interface KnownSubmission {
@@ -11,6 +15,8 @@ export interface KnownSubmission {
   readonly truth: BatchTruth;
   /** Whether its pilot has connected to the server at least once. */
   readonly connected: boolean;
+  /** Why the call that submitted it failed; null: it did not. The job may exist all the same. */
+  readonly submitError: string | null;
 }
 
 export interface QueueHealth {
@@ -21,6 +27,8 @@ export interface QueueHealth {
   /** Monotonic time of the next probe; null: not paused. */
   probeAtMs: number | null;
   lastError: string | null;
+  /** Why the last question about jobs was not answered; null: it was. */
+  statusError: string | null;
 }
 
 export interface QueueSituation {
@@ -52,6 +60,8 @@ export type Step =
       readonly submissions: readonly SubmissionReport[];
       readonly secretsNeeded: number;
       readonly lastError: string | null;
+      readonly totals: Readonly<Partial<Record<SubmissionState, number>>>;
+      readonly health: QueueHealthReport;
     };
 
 /**
@@ -65,11 +75,12 @@ export function planQueue(situation: QueueSituation, nowMs: number): Step[] {
   for (const one of submissions) {
     if (one.truth.type !== "ended") continue;
     const { submissionId, connected, batchId } = one;
+    const { detail } = one.truth;
     steps.push({
       type: "ended",
       queue: queue.name,
       submissionId,
-      detail: one.truth.detail,
+      detail: one.submitError === null ? detail : `not submitted: ${one.submitError}`,
       connected,
       taken: batchId !== null,
     });
@@ -82,13 +93,41 @@ export function planQueue(situation: QueueSituation, nowMs: number): Step[] {
   steps.push({
     type: "report",
     queue: queue.name,
-    submissions: alive.slice(0, HARVESTER.submissionsPerReportMax).map(reportOf),
+    submissions: reported(alive),
     secretsNeeded: situation.secretsAsked
       ? 0
       : Math.min(missing, HARVESTER.submissionsPerReportMax),
     lastError: shownError(health),
+    totals: totalsOf(alive),
+    health: healthReport(health, nowMs),
   });
   return steps;
+}
+
+/** Those without a pilot first: they are what an operator looks for. */
+function reported(alive: readonly KnownSubmission[]): SubmissionReport[] {
+  const waiting = alive.filter((one) => !one.connected);
+  const others = alive.filter((one) => one.connected);
+  return [...waiting, ...others].slice(0, HARVESTER.submissionsPerReportMax).map(reportOf);
+}
+
+function totalsOf(alive: readonly KnownSubmission[]): Partial<Record<SubmissionState, number>> {
+  const totals: Partial<Record<SubmissionState, number>> = {};
+  for (const one of alive) {
+    const state = stateOf(one.truth);
+    totals[state] = (totals[state] ?? 0) + 1;
+  }
+  return totals;
+}
+
+function healthReport(health: QueueHealth, nowMs: number): QueueHealthReport {
+  const { submitFailures, neverConnected, probeAtMs, statusError } = health;
+  return {
+    submitFailures,
+    neverConnected,
+    probeInSeconds: probeAtMs === null ? null : Math.max(0, (probeAtMs - nowMs) / 1_000),
+    statusError: statusError?.slice(0, DETAIL_LENGTH_MAX) ?? null,
+  };
 }
 
 function takenBack(alive: readonly KnownSubmission[]): Step[] {
@@ -100,10 +139,7 @@ function takenBack(alive: readonly KnownSubmission[]): Step[] {
 /** The batch system's words may be long; a report above the bound of the wire would close the connection. */
 function shownError({ lastError, probeAtMs }: QueueHealth): string | null {
   if (lastError === null) return null;
-  return (probeAtMs === null ? lastError : `${PAUSED_PREFIX}${lastError}`).slice(
-    0,
-    DETAIL_LENGTH_MAX,
-  );
+  return (probeAtMs === null ? lastError : `paused: ${lastError}`).slice(0, DETAIL_LENGTH_MAX);
 }
 
 /** Every submission that has not ended counts, started or not; what could not be looked up counts too. */
@@ -129,12 +165,20 @@ function submissionsToMake(
   return nowMs >= health.probeAtMs && waiting === 0 ? Math.min(1, Math.max(0, room)) : 0;
 }
 
-function reportOf(one: KnownSubmission): SubmissionReport {
-  const { truth } = one;
-  const state =
-    truth.type === "active" ? truth.phase : truth.type === "ended" ? "ended" : "unknown";
-  const detail = truth.detail.slice(0, DETAIL_LENGTH_MAX);
-  return { submissionId: one.submissionId, state, batchId: one.batchId, detail };
+function stateOf(truth: BatchTruth): SubmissionState {
+  if (truth.type === "active") return truth.phase;
+  return truth.type === "ended" ? "ended" : "unknown";
+}
+
+function reportOf({
+  submissionId,
+  truth,
+  batchId,
+  submitError,
+}: KnownSubmission): SubmissionReport {
+  const words = submitError === null ? truth.detail : `submit failed: ${submitError}`;
+  const detail = words.slice(0, DETAIL_LENGTH_MAX);
+  return { submissionId, state: stateOf(truth), batchId, detail, output: "" };
 }
 
 /** Whether the queue is paused and its next probe is not due: what is left of a cycle's submits is not tried. */
@@ -162,6 +206,11 @@ export function noteSubmitted(health: QueueHealth): void {
   health.submitFailures = 0;
   resumeIfHealthy(health);
   if (health.neverConnected === 0) health.lastError = null;
+}
+
+/** Notes whether the batch system answers questions about jobs. */
+export function noteStatus(health: QueueHealth, truths: readonly BatchTruth[]): void {
+  health.statusError = truths.find(({ type }) => type === "commandFailed")?.detail ?? null;
 }
 
 /** Notes how a submission ended; pauses the queue after too many pilots in a row that never connected. */
@@ -198,5 +247,11 @@ function pause(health: QueueHealth, failedProbes: number, nowMs: number): void {
 
 /** The health of a queue of which nothing is known yet. */
 export function healthyQueue(): QueueHealth {
-  return { submitFailures: 0, neverConnected: 0, probeAtMs: null, lastError: null };
+  return {
+    submitFailures: 0,
+    neverConnected: 0,
+    probeAtMs: null,
+    lastError: null,
+    statusError: null,
+  };
 }

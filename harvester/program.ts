@@ -1,26 +1,28 @@
 /** The harvester's cycle: look, plan, act, report. */
 import { assertNever } from "../protocol/assert-never.ts";
-import { HyperpilotError, errorText } from "../protocol/errors.ts";
 import type { FromHarvester, ToHarvester } from "../protocol/harvester-messages.ts";
 import { HARVESTER } from "../protocol/limits.ts";
 import type { QueueConfig } from "../protocol/queue.ts";
 import type { Clock, Timer } from "../common/clock.ts";
 import type { Logger } from "../common/log.ts";
 import type { BatchDriver, BatchTruth } from "./driver.ts";
+import { createOutputs, type Outputs } from "./outputs.ts";
 import {
   DETAIL_LENGTH_MAX,
-  healthyQueue,
   isPaused,
   noteConnected,
   noteEnded,
-  noteSubmitFailed,
-  noteSubmitted,
+  noteStatus,
   planQueue,
   type KnownSubmission,
-  type QueueHealth,
   type Step,
 } from "./planner.ts";
+import { createQueueState, signatureOf, type QueueState } from "./queue-state.ts";
 import type { SubmissionFile, Submissions } from "./submissions.ts";
+import { createSubmitter, type Submitter } from "./submitter.ts";
+import { wordsOf } from "./words.ts";
+
+type MessageOf<T extends ToHarvester["type"]> = Extract<ToHarvester, { type: T }>;
 
 export interface HarvesterDeps {
   readonly clock: Clock;
@@ -48,18 +50,6 @@ export interface Harvester {
   stop(): Promise<void>;
 }
 
-interface QueueState {
-  config: QueueConfig;
-  /** null until this connection's server said it, with the pilots that have connected: nothing is planned before. */
-  wanted: number | null;
-  connected: Set<string>;
-  readonly health: QueueHealth;
-  /** Submission id to boot secret, not used yet. */
-  readonly secrets: Map<string, string>;
-  secretsAsked: boolean;
-  lastReport: string;
-}
-
 /** One executor per step: a missing one does not compile. */
 type Executors = { [K in Step["type"]]: (step: Extract<Step, { type: K }>) => Promise<void> };
 
@@ -69,10 +59,16 @@ export function createHarvester(deps: HarvesterDeps): Harvester {
 
 class RunningHarvester implements Harvester {
   readonly #deps: HarvesterDeps;
+  readonly #outputs: Outputs;
+  readonly #submitter: Submitter;
   readonly #queues = new Map<string, QueueState>();
   /** Submission ids whose end was told, to when it was told last (monotonic), null for before this connection. */
   readonly #told = new Map<string, number | null>();
+  /** Submissions of an earlier harvester that this one has not seen alive: the server may have forgotten that they connected. */
+  readonly #former = new Set<string>();
   #send: Send = () => false;
+  /** Submissions that were taken back. */
+  readonly #removed = new Set<string>();
   #timer: Timer | null = null;
   #cycle: Promise<void> = Promise.resolve();
   #stopped = false;
@@ -81,10 +77,13 @@ class RunningHarvester implements Harvester {
 
   constructor(deps: HarvesterDeps) {
     this.#deps = deps;
+    this.#outputs = createOutputs(deps);
+    this.#submitter = createSubmitter(deps);
   }
 
   start(send: Send): void {
     this.#send = send;
+    for (const { submissionId } of this.#deps.submissions.active()) this.#former.add(submissionId);
     this.#schedule(0);
   }
 
@@ -95,7 +94,20 @@ class RunningHarvester implements Harvester {
       queue.secretsAsked = false;
       queue.lastReport = "";
     }
+    this.#tellHolds();
     for (const submissionId of this.#told.keys()) this.#told.set(submissionId, null);
+  }
+
+  /** All submissions that this harvester has or can still make. */
+  #tellHolds(): void {
+    const unused = [...this.#queues.values()].flatMap(({ secrets }) => [...secrets.keys()]);
+    const active = this.#deps.submissions.active().map(({ submissionId }) => submissionId);
+    const all = [...active, ...unused];
+    for (let first = 0; first === 0 || first < all.length; first += HARVESTER.idsPerMessageMax) {
+      const end = first + HARVESTER.idsPerMessageMax;
+      const submissionIds = all.slice(first, end);
+      this.#send([{ type: "holds", submissionIds, more: end < all.length }]);
+    }
   }
 
   onDisconnected(): void {
@@ -112,6 +124,7 @@ class RunningHarvester implements Harvester {
         return;
       case "wanted": {
         const queue = this.#queue(message.queue);
+        this.#noteServedBy(queue, message.servedBy);
         const isMore = queue.wanted === null || message.pilots > queue.wanted;
         queue.wanted = message.pilots;
         const former = queue.connected;
@@ -134,6 +147,18 @@ class RunningHarvester implements Harvester {
           submissionId: message.submissionId,
           reason: message.reason,
         });
+        return;
+      case "connected": {
+        const queue = this.#queues.get(message.queue);
+        if (queue === undefined || queue.connected.has(message.submissionId)) return;
+        queue.connected.add(message.submissionId);
+        return noteConnected(queue.health);
+      }
+      case "test":
+        void this.#test(message);
+        return;
+      case "fetchOutput":
+        void this.#sendOutput(message);
         return;
       case "endNoted":
         this.#told.delete(message.submissionId);
@@ -165,19 +190,17 @@ class RunningHarvester implements Harvester {
   #queue(config: QueueConfig): QueueState {
     let queue = this.#queues.get(config.name);
     if (queue === undefined) {
-      queue = {
-        config,
-        wanted: null,
-        connected: new Set(),
-        health: healthyQueue(),
-        secrets: new Map(),
-        secretsAsked: false,
-        lastReport: "",
-      };
+      queue = createQueueState(config);
       this.#queues.set(config.name, queue);
     }
     queue.config = config;
     return queue;
+  }
+
+  #noteServedBy(queue: QueueState, servedBy: string | null): void {
+    if (servedBy !== null && servedBy !== queue.servedBy)
+      this.#deps.log.warn("queueServedByAnother", { queue: queue.config.name, servedBy });
+    queue.servedBy = servedBy;
   }
 
   #schedule(delayMs: number): void {
@@ -194,6 +217,7 @@ class RunningHarvester implements Harvester {
     const { submissions, driver, clock } = this.#deps;
     const active = submissions.active();
     const truths = await driver.statusOf(active.map(({ submissionId }) => submissionId));
+    for (const [id, { type }] of truths) if (type === "active") this.#former.delete(id);
     await this.#endOrphans(active, truths);
     for (const [name, queue] of this.#queues) {
       if (queue.wanted === null) continue;
@@ -204,7 +228,12 @@ class RunningHarvester implements Harvester {
           batchId,
           truth: truths.get(submissionId) ?? { type: "unknown", detail: "no answer" },
           connected: queue.connected.has(submissionId),
+          submitError: this.#submitter.errorOf(submissionId),
         }));
+      noteStatus(
+        queue.health,
+        known.map(({ truth }) => truth),
+      );
       const situation = {
         queue: queue.config,
         wantedPilots: this.#stopped ? 0 : queue.wanted,
@@ -239,78 +268,75 @@ class RunningHarvester implements Harvester {
   }
 
   readonly #executors: Executors = {
-    submit: (step) => this.#submit(step),
+    submit: async ({ queue: { name }, submissionId }) => {
+      const queue = this.#queues.get(name);
+      if (queue === undefined || isPaused(queue.health, this.#deps.clock.monotonicMs())) return;
+      await this.#submitter.submit(queue, submissionId);
+    },
     remove: async ({ submissionId, reason }) => {
       if (!this.#deps.submissions.active().some((one) => one.submissionId === submissionId)) return;
       this.#deps.log.info("remove", { submissionId, reason });
+      this.#removed.add(submissionId);
       await this.#deps.driver.remove(submissionId);
     },
-    ended: (step) => {
-      this.#tellEnd(step);
-      return Promise.resolve();
-    },
-    report: (step) => {
+    ended: (step) => this.#tellEnd(step),
+    report: async (step) => {
       const queue = this.#queues.get(step.queue);
-      const message = { ...step, submissions: [...step.submissions] };
-      const text = JSON.stringify(message);
-      if (queue === undefined || (queue.lastReport === text && step.secretsNeeded === 0))
-        return Promise.resolve();
-      if (!this.#send([message])) return Promise.resolve();
+      if (queue === undefined) return;
+      const submissions = await this.#outputs.addTo(step.submissions, queue.connected);
+      const message = { ...step, submissions };
+      const text = signatureOf(message);
+      if (queue.lastReport === text && step.secretsNeeded === 0) return;
+      if (!this.#send([message])) return;
       queue.lastReport = text;
       if (step.secretsNeeded > 0) queue.secretsAsked = true;
-      return Promise.resolve();
     },
   };
 
+  async #sendOutput({ submissionId, requestId }: MessageOf<"fetchOutput">): Promise<void> {
+    const output = await this.#outputs.of(submissionId, HARVESTER.fetchedOutputBytesMax);
+    const detail = output === "" ? "its job has printed nothing, or its directory is gone" : "";
+    this.#send([
+      { type: "output", submissionId, requestId, output: output === "" ? null : output, detail },
+    ]);
+  }
+
+  /** An operator tries the queue: one submission beside those that are wanted. */
+  async #test({ queue: config, submissionId, secret }: MessageOf<"test">): Promise<void> {
+    const queue = this.#queue(config);
+    queue.secrets.set(submissionId, secret);
+    await this.#submitter.submit(queue, submissionId);
+    this.#schedule(0);
+  }
+
   /** Kept until the server has noted it: otherwise it would hold the pilot's leases until they run out. */
-  #tellEnd(step: Extract<Step, { type: "ended" }>): void {
+  async #tellEnd(step: Extract<Step, { type: "ended" }>): Promise<void> {
     const { log, clock } = this.#deps;
     const { queue: name, submissionId, connected, taken } = step;
     const nowMs = clock.monotonicMs();
     const toldMs = this.#told.get(submissionId);
     if (typeof toldMs === "number" && nowMs - toldMs < END_REPEATED_MS) return;
     const detail = step.detail.slice(0, DETAIL_LENGTH_MAX);
-    if (!this.#send([{ type: "ended", queue: name, submissionId, detail }])) return;
+    const output = connected || !taken ? "" : await this.#outputs.of(submissionId);
+    const end = { type: "ended", queue: name, submissionId, detail } as const;
+    if (!this.#send([{ ...end, connected, taken, output }])) return;
     this.#told.set(submissionId, nowMs);
     if (toldMs !== undefined) return;
     log.info("submissionEnded", { submissionId, detail });
+    this.#submitter.forget(submissionId);
     const queue = this.#queues.get(name);
-    if (queue !== undefined && taken) noteEnded(queue.health, connected, detail, nowMs);
+    // What was taken back says nothing about pilots that may start.
+    const wasRemoved = this.#removed.delete(submissionId);
+    const saysNothing = wasRemoved || this.#former.has(submissionId);
+    if (queue !== undefined && taken && !saysNothing)
+      noteEnded(queue.health, connected, detail, nowMs);
   }
 
   async #perform(step: Step): Promise<void> {
     try {
       await (this.#executors[step.type] as (one: Step) => Promise<void>)(step);
     } catch (error) {
-      this.#deps.log.error("stepFailed", { step: step.type, error: errorText(error) });
-    }
-  }
-
-  async #submit(step: Extract<Step, { type: "submit" }>): Promise<void> {
-    const { submissions, driver, log, clock, server } = this.#deps;
-    const queue = this.#queues.get(step.queue.name);
-    const secret = queue?.secrets.get(step.submissionId);
-    if (queue === undefined || secret === undefined) return;
-    if (isPaused(queue.health, clock.monotonicMs())) return;
-    const { submissionId } = step;
-    try {
-      const bootFile = submissions.prepare({ server, secret, queue: step.queue, submissionId });
-      queue.secrets.delete(submissionId);
-      const directory = submissions.directoryOf(submissionId);
-      const { batchId } = await driver.submit({
-        queue: step.queue,
-        submissionId,
-        directory,
-        bootFile,
-      });
-      submissions.noteBatchId(submissionId, batchId);
-      noteSubmitted(queue.health);
-      log.info("submitted", { submissionId, batchId, queue: step.queue.name });
-    } catch (error) {
-      const why =
-        error instanceof HyperpilotError ? (error.why ?? error.message) : errorText(error);
-      noteSubmitFailed(queue.health, why, clock.monotonicMs());
-      log.error("submitFailed", { submissionId, queue: step.queue.name, why });
+      this.#deps.log.error("stepFailed", { step: step.type, error: wordsOf(error) });
     }
   }
 }

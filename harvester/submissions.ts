@@ -15,6 +15,7 @@ import { Batch } from "../protocol/batch.ts";
 import { BootFile } from "../protocol/harvester-messages.ts";
 import { HyperpilotError, errorText } from "../protocol/errors.ts";
 import type { QueueConfig } from "../protocol/queue.ts";
+import { jobOutput } from "./job-output.ts";
 
 const SubmissionFile = z.strictObject({
   submissionId: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
@@ -35,6 +36,8 @@ export interface Submissions {
   directoryOf(submissionId: string): string;
   /** Batch system of a submission; that of an unknown one is this machine. */
   batchOf(submissionId: string): Batch;
+  /** End of what its job printed, without secrets; null when nothing is there, or not any more. */
+  outputOf(submissionId: string, bytesMax: number): string | null;
   /** Those not known to have ended. */
   active(): readonly SubmissionFile[];
   /** Writes the boot file and notes the submission before the batch system is called. Returns the boot file's path. */
@@ -77,6 +80,7 @@ export function openSubmissions(directory: string, caFingerprint: string | null)
   return {
     directoryOf,
     batchOf: (submissionId) => known.get(submissionId)?.batch ?? { kind: "local" },
+    outputOf: (submissionId, bytesMax) => jobOutput(directoryOf(submissionId), bytesMax),
     active: () => [...known.values()],
     prepare({ server, secret, queue, submissionId }) {
       const one: SubmissionFile = {

@@ -1,9 +1,11 @@
 /** What a pilot starts from: its boot file and a few variables of its environment. */
-import { lstatSync, mkdtempSync, readFileSync } from "node:fs";
+import { lstatSync, mkdtempSync, readFileSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HyperpilotError, errorText } from "../protocol/errors.ts";
 import { BootFile } from "../protocol/harvester-messages.ts";
+import { PILOT } from "../protocol/limits.ts";
+import { formatBytes } from "../protocol/resources.ts";
 import type { Environment } from "./probe.ts";
 
 const BOOT_FILE_BYTES_MAX = 1_048_576;
@@ -61,9 +63,11 @@ function unfit(path: string, why: string): HyperpilotError {
 export function makeScratch(environment: Environment): string {
   const parent = environment["HYPERPILOT_SCRATCH"] ?? environment["TMPDIR"] ?? tmpdir();
   try {
+    refuseFull(parent);
     // Mode 0700, whatever the umask is.
     return mkdtempSync(join(parent, "hyperpilot-"));
   } catch (error) {
+    if (error instanceof HyperpilotError) throw error;
     throw new HyperpilotError(
       {
         code: "E_CONFIG",
@@ -74,4 +78,16 @@ export function makeScratch(environment: Environment): string {
       error,
     );
   }
+}
+
+function refuseFull(parent: string): void {
+  const { bavail, bsize } = statfsSync(parent);
+  const freeBytes = bavail * bsize;
+  if (freeBytes >= PILOT.scratchBytesMin) return;
+  throw new HyperpilotError({
+    code: "E_CONFIG",
+    message: `The scratch directory ${parent} is full: ${formatBytes(freeBytes)} are free.`,
+    why: `A pilot needs at least ${formatBytes(PILOT.scratchBytesMin)} there.`,
+    remedy: "Clean it up, or name another disk in the queue: pilot.scratchDirectory.",
+  });
 }

@@ -63,6 +63,8 @@ export interface FinishedEvaluation {
   /** The end of the output, empty when all of it was uploaded. */
   readonly log: string;
   readonly left: LeftByEvaluation;
+  /** For the pilot's log. */
+  readonly used: Pick<EvaluationEnd, "runtime" | "memoryBytesPeak">;
 }
 
 /** Never throws for what payload, task, node or network do wrong. */
@@ -93,11 +95,11 @@ class GrantedEvaluation {
     // What the payload has left is worth no more than a few seconds of a pilot that must go.
     const patience = this.#patience();
     try {
-      const { outcome, durationSeconds } = end;
+      const { outcome, durationSeconds, runtime, memoryBytesPeak } = end;
       const text = await this.#deliverLog(end, patience.signal);
       const left = await this.#left(end, patience.signal);
       if (end.leftover !== null) log.warn("leftover", { error: end.leftover });
-      return { outcome, durationSeconds, log: text, left };
+      return { outcome, durationSeconds, log: text, left, used: { runtime, memoryBytesPeak } };
     } finally {
       patience.cancel();
       await this.#remove(end.artifactDirectory);
@@ -122,13 +124,15 @@ class GrantedEvaluation {
         artifacts: NO_ARTIFACTS,
         artifactDirectory: join(this.#spool, "artifacts"),
         leftover: null,
+        runtime: null,
+        memoryBytesPeak: null,
       };
     }
   }
 
   async #runStaged(ending: AbortSignal): Promise<EvaluationEnd> {
     const { api, stage, runner } = this.#node;
-    const { item, spec, slot, spawner, signal, eviction } = this.#order;
+    const { item, spec, slot, spawner, signal, eviction, onWarning } = this.#order;
     if (spawner === undefined || slot === undefined) throw new Error(`no slot ${item.slot}`);
     const { sandboxSha256 } = spec;
     const staged =
@@ -139,7 +143,12 @@ class GrantedEvaluation {
       const sandboxFile = staged?.file ?? null;
       const credentialOf: HoldRequest["credentialOf"] = (registry) =>
         api.getRegistryCredential(item.token, registry, ending);
-      const what = { item, spec, sandboxFile, slot, spawner, signal, eviction, credentialOf };
+      const onHindrance = (text: string | null): void =>
+        onWarning(text === null ? null : cleanMessage(text, PILOT.warningBytesMax));
+      const what = {
+        ...{ item, spec, sandboxFile, slot, spawner, signal, eviction },
+        ...{ credentialOf, onHindrance },
+      };
       const checkpoints = this.#checkpoints(fetched);
       return await runner.run(checkpoints === null ? what : { ...what, checkpoints });
     } finally {

@@ -169,8 +169,9 @@ async function startPilot(context: Context): Promise<void> {
     { instance, capacity, slots, idleSeconds, random },
     clock.monotonicMs(),
   );
-  const api = createServerApi(boot);
-  const way = { boot, instance, clock, log, random };
+  const api = createServerApi(boot, () => clock.wallMs());
+  const patienceMs = Math.max(idleSeconds, PILOT.idleSecondsDefault) * 1_000;
+  const way = { boot, instance, clock, log, random, patienceMs };
   const session = await startSession(way, api, signal);
   signal.throwIfAborted();
   const spawners = slots.map((_slot, index) =>
@@ -211,7 +212,7 @@ async function startPilot(context: Context): Promise<void> {
 }
 
 /** Best first; what the queue allows and what works here is chosen among these. */
-function runtimeLadder(scratchDirectory: string): readonly Runtime[] {
+export function runtimeLadder(scratchDirectory: string): readonly Runtime[] {
   return [
     createApptainer({ name: "apptainer", scratchDirectory }),
     createApptainer({ name: "singularity", scratchDirectory }),

@@ -1,8 +1,7 @@
+import { PAYLOAD_PATH } from "../protocol/host-paths.ts";
 import type { GrantedItem } from "../protocol/pilot-messages.ts";
 import type { SlotResources } from "../protocol/resources.ts";
 import type { PayloadPaths } from "./runtime/runtime.ts";
-
-const PATH_DEFAULT = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 export interface EnvironmentSources {
   readonly item: GrantedItem;
@@ -25,7 +24,7 @@ export function payloadEnvironment(sources: EnvironmentSources): Record<string, 
     OMP_NUM_THREADS: String(Math.max(1, Math.round(slot.cpus))),
     MLFLOW_TRACKING_URI: `file:${paths.workDirectory}/mlruns`,
     ...queue,
-    PATH: pathEndingInDot(queue["PATH"] ?? PATH_DEFAULT),
+    PATH: pathEndingInDot(queue["PATH"] ?? PAYLOAD_PATH),
     HOME: paths.workDirectory,
     PWD: paths.workDirectory,
     CUDA_VISIBLE_DEVICES: slot.gpus.map((gpu) => gpu.uuid).join(","),

@@ -39,6 +39,8 @@ export interface EvaluationRequest {
   readonly readOutcome?: (work: string, exit: PayloadExit) => Outcome;
   /** The task owner's credential for a registry; by default there is none. */
   readonly credentialOf?: HoldRequest["credentialOf"];
+  /** Takes what keeps the image away, while it does; null: nothing does any more. */
+  readonly onHindrance?: HoldRequest["onHindrance"];
   /** Added to the payload's environment. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Further paths inside at which the work directory is found. */
@@ -68,6 +70,10 @@ export interface EvaluationEnd {
   readonly artifactDirectory: string;
   /** What could not be removed from the node, for the pilot's log; null when all is gone. */
   readonly leftover: string | null;
+  /** The runtime that ran it; null when none was chosen. */
+  readonly runtime: string | null;
+  /** Most memory that its processes were seen to use; null when it ended before the first look. */
+  readonly memoryBytesPeak: number | null;
 }
 
 export interface PayloadRunner {

@@ -20,6 +20,8 @@ export type Ended =
 export interface Watch {
   /** null while nothing was done to the payload. */
   readonly ended: Ended | null;
+  /** Most memory that was seen; null before the first look. */
+  readonly memoryBytesPeak: number | null;
   /** Waits until a payload that was ended is gone with all its processes. */
   finish(): Promise<void>;
   stop(): void;
@@ -58,6 +60,7 @@ class PayloadWatch implements Watch {
   readonly #abort: () => void;
   #ended: Ended | null = null;
   #isOver = false;
+  #memoryBytesPeak: number | null = null;
   #killing: Promise<void> = Promise.resolve();
 
   constructor(options: WatchOptions) {
@@ -73,7 +76,7 @@ class PayloadWatch implements Watch {
         this.#askToEnd({ type: "timeout", afterSeconds: timeoutSeconds }),
       );
     this.#checkOutput();
-    this.#checkMemory();
+    this.#checkMemory(PILOT.memoryFirstSampleMs);
     const { looping } = options;
     if (looping !== undefined)
       this.#checkLooping(looping, new QuietTime(looping.limitSeconds, options.clock.monotonicMs()));
@@ -81,6 +84,10 @@ class PayloadWatch implements Watch {
 
   get ended(): Ended | null {
     return this.#ended;
+  }
+
+  get memoryBytesPeak(): number | null {
+    return this.#memoryBytesPeak;
   }
 
   /** A payload that ended within its grace time may have left processes that ignore SIGTERM. */
@@ -135,14 +142,15 @@ class PayloadWatch implements Watch {
     });
   }
 
-  #checkMemory(): void {
-    this.#after("memory", PILOT.memorySampleMs, () => void this.#sampleMemory());
+  #checkMemory(delayMs: number = PILOT.memorySampleMs): void {
+    this.#after("memory", delayMs, () => void this.#sampleMemory());
   }
 
   async #sampleMemory(): Promise<void> {
     const { spawner, memoryBytesMax } = this.#options;
     const bytes = payloadMemoryBytes(await spawner.processes(), memoryBytesMax);
     if (this.#isOver) return;
+    this.#memoryBytesPeak = Math.max(this.#memoryBytesPeak ?? 0, bytes);
     if (bytes > memoryBytesMax) this.#end({ type: "memory", bytes });
     else this.#checkMemory();
   }

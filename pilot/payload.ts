@@ -18,6 +18,7 @@ import type {
 import { type Watch, watchPayload } from "./payload-watch.ts";
 import { loopingRule, readStatus } from "./payload-files.ts";
 import type { PayloadExit } from "./output-json.ts";
+import { withPointArguments, withSegmentName } from "./point-arguments.ts";
 import { readOutput } from "./results.ts";
 import { resolveImage } from "./runtime/image-name.ts";
 import { runtimeFor } from "./runtime/ladder.ts";
@@ -64,15 +65,6 @@ interface Paths {
   readonly artifacts: string;
 }
 
-/** The request with the segment's name in its command: plain text, wherever it stands. */
-function withSegment(request: EvaluationRequest): EvaluationRequest {
-  const { item, spec } = request;
-  const { segment } = item;
-  if (segment === undefined) return request;
-  const exec = spec.evaluation.exec.replaceAll("%SEGMENT_NAME", () => segment.name);
-  return { ...request, spec: { ...spec, evaluation: { ...spec.evaluation, exec } } };
-}
-
 class RunningEvaluation {
   readonly #options: PayloadRunnerOptions;
   readonly #request: EvaluationRequest;
@@ -81,10 +73,14 @@ class RunningEvaluation {
   #artifacts: Artifacts = NO_ARTIFACTS;
   #isEvicted = false;
   #beganMs = 0;
+  #runtimeName: string | null = null;
+  #memoryBytesPeak: number | null = null;
 
   constructor(options: PayloadRunnerOptions, request: EvaluationRequest, paths: Paths) {
     this.#options = options;
-    this.#request = withSegment(request);
+    const { item, spec } = request;
+    const evaluation = withSegmentName(spec.evaluation, item.segment);
+    this.#request = { ...request, spec: { ...spec, evaluation } };
     this.#paths = paths;
   }
 
@@ -109,11 +105,13 @@ class RunningEvaluation {
       logFile: this.#log?.path ?? null,
       logTail,
       leftover,
+      runtime: this.#runtimeName,
+      memoryBytesPeak: this.#memoryBytesPeak,
     };
   }
 
   async #evaluate(): Promise<Outcome> {
-    const { spec, item, sandboxFile, signal, eviction, checkpoints } = this.#request;
+    const { spec, item, sandboxFile, signal, eviction, checkpoints, onHindrance } = this.#request;
     const { images, queue, runtimes, clock } = this.#options;
     const tarball = checkpoints?.tarball ?? null;
     const directories = makePayloadDirectories(this.#paths.root);
@@ -133,6 +131,7 @@ class RunningEvaluation {
       taskId: item.item.taskId,
       credentialOf: this.#request.credentialOf ?? (() => Promise.resolve(null)),
       say: (line) => appendFileSync(this.#paths.log, `[hyperpilot] ${line}\n`),
+      ...(onHindrance === undefined ? {} : { onHindrance }),
       signal: eviction === undefined ? signal : AbortSignal.any([signal, eviction]),
     });
     // Waiting for an image is not the evaluation's time.
@@ -166,6 +165,7 @@ class RunningEvaluation {
     } finally {
       watch.stop();
       await saver?.stop();
+      this.#memoryBytesPeak = watch.memoryBytesPeak;
     }
   }
 
@@ -181,6 +181,7 @@ class RunningEvaluation {
   #start(started: Started, log: OutputFile): Promise<SpawnEnd> {
     const { queue } = this.#options;
     const { directories, runtime, held } = started;
+    this.#runtimeName = runtime.name;
     const { spec, item, slot, spawner } = this.#request;
     const outside = {
       workDirectory: directories.work,
@@ -190,7 +191,7 @@ class RunningEvaluation {
       ...outside,
       image: held.image,
       imageIsTrusted: started.isTrusted,
-      exec: spec.evaluation.exec,
+      exec: withPointArguments(spec.evaluation, item.pointText),
       environment: {
         ...payloadEnvironment({
           item,
@@ -259,7 +260,7 @@ class RunningEvaluation {
     const { readOutcome } = this.#request;
     const outcome =
       readOutcome === undefined
-        ? readOutput(directories.work, name, exit)
+        ? readOutput(directories.work, name, exit, (bytesMax) => this.#log?.tail(bytesMax) ?? "")
         : readOutcome(directories.work, exit);
     if (outcome.type === "failed" && this.#isDiskFull())
       return interrupted(

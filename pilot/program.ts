@@ -189,7 +189,7 @@ class RunningPilot implements PilotProgram {
     const lease = { item: item.item, epoch: item.epoch, slot };
     const { attempt, checkpoints = [] } = item;
     log.info("started", { item: item.item, slot, attempt, checkpoints: checkpoints.length });
-    const end = await evaluate(this.#node, {
+    const { used, ...end } = await evaluate(this.#node, {
       item,
       spec,
       slot: slots[slot],
@@ -205,7 +205,8 @@ class RunningPilot implements PilotProgram {
         this.#handle({ type: "warned", lease, text });
       },
     });
-    log.info("ended", { item: item.item, slot, outcome: end.outcome?.type ?? "stopped" });
+    const ended = { item: item.item, slot, outcome: end.outcome?.type ?? "stopped" };
+    log.info("ended", { ...ended, seconds: end.durationSeconds, ...used });
     this.#running.delete(slot);
     this.#handle({ type: "payloadEnded", lease, ...end });
   }

@@ -5,16 +5,28 @@ import { HyperpilotError, systemErrorCode } from "../protocol/errors.ts";
 import { PILOT } from "../protocol/limits.ts";
 import type { Outcome } from "../protocol/pilot-messages.ts";
 import { formatBytes } from "../protocol/resources.ts";
+import { DEFAULT_OUTPUT, printedLossName } from "../protocol/task.ts";
 import { type PayloadExit, badOutput, interpretOutput, missingOutput } from "./output-json.ts";
+import { interpretPrinted } from "./printed-loss.ts";
 import { pathWithin } from "./workdir.ts";
 
 /**
  * The outcome of an evaluation that ended by itself. The file belongs to this lease: its directory was fresh, and an earlier
- * result was removed. All processes of the payload must be gone, as the path is looked at part by part.
+ * result was removed. All processes of the payload must be gone, as the path is looked at part by part. `outputEnd` gives the
+ * end of what the payload printed.
  */
-export function readOutput(work: string, name: string, exit: PayloadExit): Outcome {
-  if (name === "none") return outcomeOfExit(exit);
+export function readOutput(
+  work: string,
+  output: string,
+  exit: PayloadExit,
+  outputEnd: (bytesMax: number) => string,
+): Outcome {
+  if (output === "none") return outcomeOfExit(exit);
+  const lossName = printedLossName(output);
+  const name = lossName === null ? output : DEFAULT_OUTPUT;
   const found = readBounded(work, name, PILOT.outputJsonBytesMax);
+  if (lossName !== null && found.type === "missing")
+    return interpretPrinted(outputEnd(PILOT.printedLossBytesMax), lossName, exit);
   switch (found.type) {
     case "text":
       return interpretOutput(found.text, name, exit);

@@ -50,10 +50,11 @@ export interface LeaseCall {
   readonly signal: AbortSignal;
 }
 
-export function createServerApi(address: ServerAddress): ServerApi {
+/** `wallMs`: the node's clock, told to the server, which refuses one that is far from its own. */
+export function createServerApi(address: ServerAddress, wallMs?: () => number): ServerApi {
   return {
     exchangeSecret: (secret, instance, signal) =>
-      exchangeSecret(address, secret, { instance, signal }),
+      exchangeSecret(address, secret, { instance, timeMs: wallMs?.(), signal }),
     getSandbox: (sha256, call) => {
       const bound = { bytesMax: TASK.sandboxBytesMax, what: "The task's files" };
       return download(address, `/sandboxes/${sha256}`, call, bound);
@@ -115,9 +116,14 @@ export function createServerApi(address: ServerAddress): ServerApi {
 async function exchangeSecret(
   address: ServerAddress,
   secret: string,
-  { instance, signal }: { readonly instance: string; readonly signal: AbortSignal },
+  hello: {
+    readonly instance: string;
+    readonly timeMs: number | undefined;
+    readonly signal: AbortSignal;
+  },
 ): Promise<PilotSessionAnswer> {
-  const body = Buffer.from(JSON.stringify({ instance }));
+  const { instance, timeMs, signal } = hello;
+  const body = Buffer.from(JSON.stringify({ instance, timeMs }));
   const response = await exchange(address, {
     method: "POST",
     path: "/pilot-sessions",

@@ -23,23 +23,30 @@ export interface SessionDeps {
   readonly log: Logger;
   /** Uniform in [0, 1): spreads the tries. */
   readonly random: () => number;
+  /** How long the server may be out of reach before the pilot gives up: a restart of the server should not cost the pilots. */
+  readonly patienceMs: number;
   readonly openSocket?: NonNullable<LinkOptions<never>["openSocket"]>;
 }
 
-/** Exchanges the boot secret, again and again while the server cannot be reached. Errors: what else the server answers. */
+/**
+ * Exchanges the boot secret, again and again while the server cannot be reached, but not for ever: what the pilot printed reaches
+ * people at some sites only when its job ends. Errors: E_UNREACHABLE then, and what else the server answers.
+ */
 export async function startSession(
   deps: SessionDeps,
   api: Pick<ServerApi, "exchangeSecret">,
   signal: AbortSignal,
 ): Promise<PilotSessionAnswer> {
   const { boot, instance, clock, log, random } = deps;
+  const deadlineMs = clock.monotonicMs() + deps.patienceMs;
   const backoff = createBackoff(WIRE.reconnectDelayMsMin, WIRE.reconnectDelayMsMax, random);
   for (;;) {
     try {
       return await api.exchangeSecret(boot.secret, instance, signal);
     } catch (error) {
       if (!(error instanceof HyperpilotError) || error.code !== "E_UNREACHABLE") throw error;
-      log.warn("serverUnreachable", { error: error.why ?? error.message });
+      log.warn("serverUnreachable", { server: boot.server, error: error.why ?? error.message });
+      if (clock.monotonicMs() > deadlineMs) throw error;
     }
     await clock.sleep(backoff.next(), signal);
   }

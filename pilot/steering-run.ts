@@ -117,6 +117,7 @@ function evaluationLike(
     ...spec.evaluation,
     container: image,
     exec,
+    arguments: "none",
     input: STEERING_INPUT,
     output: STEERING_OUTPUT,
     timeoutSeconds: spec.steeringTimeoutSeconds,

@@ -15,7 +15,7 @@ import { promisify } from "node:util";
 import { extractArchive } from "../common/archive.ts";
 import { HyperpilotError, errorText } from "../protocol/errors.ts";
 import { PILOT } from "../protocol/limits.ts";
-import type { Evaluation } from "../protocol/task.ts";
+import { DEFAULT_OUTPUT, printedLossName, type Evaluation } from "../protocol/task.ts";
 import { placeTarball, restoreInto } from "./restore.ts";
 
 /** Everything that the pilot keeps of one evaluation, in one directory that nobody else may enter. */
@@ -65,7 +65,9 @@ export async function fillWorkDirectory(work: string, contents: WorkContents): P
     if (checkpoint.load === null) await restoreInto(work, checkpoint.file);
     else placeTarball(pathWithin(work, checkpoint.load), checkpoint.file);
   }
-  for (const name of [evaluation.output, evaluation.metadata, evaluation.metrics])
+  const isPrinted = printedLossName(evaluation.output) !== null;
+  const output = isPrinted ? DEFAULT_OUTPUT : evaluation.output;
+  for (const name of [output, evaluation.metadata, evaluation.metrics])
     if (name !== null && name !== "none")
       rmSync(pathWithin(work, name), { recursive: true, force: true });
   const input = pathWithin(work, evaluation.input);

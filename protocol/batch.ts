@@ -17,90 +17,129 @@ const line = z
   .refine((text) => !/[\n\r\0]/.test(text), "one line");
 
 const common = {
-  /** Further words of the submit command, as they are; they come last and win. */
-  submitArguments: z.array(word).max(HARVESTER.submitArgumentsMax).default([]),
-  /** Directory of the batch system's commands; null: found in PATH. */
-  commandDirectory: z.string().startsWith("/").max(1_024).nullable().default(null),
-  /** Seconds between two questions about all jobs of the queue. */
-  pollSeconds: z.number().min(1).max(3_600).default(30),
-  /** Longest time of one call of the batch system. */
-  commandTimeoutSeconds: z.number().min(1).max(600).default(30),
+  submitArguments: z
+    .array(word)
+    .max(HARVESTER.submitArgumentsMax)
+    .default([])
+    .describe("further words of the submit command, as they are; they come last and win"),
+  commandDirectory: z
+    .string()
+    .startsWith("/")
+    .max(1_024)
+    .nullable()
+    .default(null)
+    .describe("directory of the batch system's commands; without it they are found in PATH"),
+  pollSeconds: z
+    .number()
+    .min(1)
+    .max(3_600)
+    .default(30)
+    .describe("seconds between two questions about all jobs of the queue"),
+  commandTimeoutSeconds: z
+    .number()
+    .min(1)
+    .max(600)
+    .default(30)
+    .describe("seconds that one call of the batch system may take"),
 };
 
-const Local = z.strictObject({ kind: z.literal("local") });
+const kind = <K extends string>(name: K) =>
+  z.literal(name).describe("batch system to which pilots are submitted");
+
+const Local = z.strictObject({ kind: kind("local") });
 
 const Slurm = z.strictObject({
-  kind: z.literal("slurm"),
-  partition: value,
-  account: value,
-  qos: value,
-  reservation: value,
-  constraint: value,
-  /** Type of GPU as the cluster names it (gres `gpu:TYPE:N`). */
-  gpuType: value,
-  /** false: the job ends with its first preemption instead of starting again under the same id. */
-  requeue: z.boolean().default(true),
+  kind: kind("slurm"),
+  partition: value.describe("sbatch --partition; without it the cluster's default"),
+  account: value.describe("sbatch --account"),
+  qos: value.describe("sbatch --qos"),
+  reservation: value.describe("sbatch --reservation"),
+  constraint: value.describe("sbatch --constraint: features that a node must have"),
+  gpuType: value.describe("type of GPU as the cluster names it (gres gpu:TYPE:N)"),
+  requeue: z
+    .boolean()
+    .default(true)
+    .describe("whether a preempted job starts again under the same id; else it ends"),
   ...common,
 });
 
 const HtCondor = z.strictObject({
-  kind: z.literal("htcondor"),
-  /** ClassAd expression. */
-  requirements: line.nullable().default(null),
-  accountingGroup: value,
-  /** Schedd and pool; null: those of the host. */
-  schedd: value,
-  pool: value,
-  /** Further lines of the submit description, such as `+ProjectName = "hep"`. */
-  submitLines: z.array(line).max(HARVESTER.submitArgumentsMax).default([]),
+  kind: kind("htcondor"),
+  requirements: line
+    .nullable()
+    .default(null)
+    .describe("ClassAd expression that machines must fulfil"),
+  accountingGroup: value.describe("accounting_group of the submit description"),
+  schedd: value.describe("name of the schedd; without it the host's"),
+  pool: value.describe("central manager of the pool; without it the host's"),
+  submitLines: z
+    .array(line)
+    .max(HARVESTER.submitArgumentsMax)
+    .default([])
+    .describe('further lines of the submit description, such as +ProjectName = "hep"'),
   ...common,
 });
 
 const GridEngine = z.strictObject({
-  kind: z.literal("gridengine"),
-  queue: value,
-  project: value,
-  /** Needed for more than one CPU. */
-  parallelEnvironment: value,
-  /** Names of the site's resources for memory per slot and GPUs; null: not asked for. */
-  memoryResource: value,
-  gpuResource: value,
+  kind: kind("gridengine"),
+  queue: value.describe("qsub -q"),
+  project: value.describe("qsub -P"),
+  parallelEnvironment: value.describe("qsub -pe; needed for pilots of more than one CPU"),
+  memoryResource: value.describe(
+    "the site's resource for memory per slot; without it none is asked for",
+  ),
+  gpuResource: value.describe("the site's resource for GPUs; without it none are asked for"),
   ...common,
 });
 
 const Pbs = z.strictObject({
-  kind: z.literal("pbs"),
-  /** OpenPBS and PBS Professional, or Torque with its older words. */
-  flavour: z.enum(["openpbs", "torque"]).default("openpbs"),
-  queue: value,
-  account: value,
-  project: value,
+  kind: kind("pbs"),
+  flavour: z
+    .enum(["openpbs", "torque"])
+    .default("openpbs")
+    .describe("OpenPBS and PBS Professional, or Torque with its older words"),
+  queue: value.describe("qsub -q"),
+  account: value.describe("qsub -A"),
+  project: value.describe("qsub -P"),
   ...common,
 });
 
 const Lsf = z.strictObject({
-  kind: z.literal("lsf"),
-  queue: value,
-  project: value,
-  /** Model of GPU as LSF names it (`gmodel`). */
-  gpuModel: value,
+  kind: kind("lsf"),
+  queue: value.describe("bsub -q"),
+  project: value.describe("bsub -P"),
+  gpuModel: value.describe("model of GPU as LSF names it (gmodel)"),
   ...common,
 });
 
 const Kubernetes = z.strictObject({
-  kind: z.literal("kubernetes"),
-  namespace: value,
-  /** Context of kubectl's configuration; null: the present one. */
-  context: value,
-  /** Image in which the pilot runs, with the packed pilot in `pilotDirectory`. */
-  image: z.string().min(1).max(1_024),
-  pilotDirectory: z.string().startsWith("/").max(1_024).default("/opt/hyperpilot"),
-  serviceAccount: value,
-  nodeSelector: z.record(z.string().max(253), z.string().max(63)).default({}),
-  /** Resource name of GPUs. */
-  gpuResource: z.string().max(253).default("nvidia.com/gpu"),
-  /** Volumes of the host that hold images and data: path on the node, read-only. */
-  hostPaths: z.array(z.string().startsWith("/").max(1_024)).max(64).default([]),
+  kind: kind("kubernetes"),
+  namespace: value.describe("namespace of the pods; without it that of the context"),
+  context: value.describe("context of kubectl's configuration; without it the present one"),
+  image: z
+    .string()
+    .min(1)
+    .max(1_024)
+    .describe("image in which the pilot runs, with the packed pilot in pilotDirectory"),
+  pilotDirectory: z
+    .string()
+    .startsWith("/")
+    .max(1_024)
+    .default("/opt/hyperpilot")
+    .describe("where the packed pilot lies in the image"),
+  serviceAccount: value.describe("service account of the pods"),
+  nodeSelector: z
+    .record(z.string().max(253), z.string().max(63))
+    .default({})
+    .describe("labels that a node must have"),
+  gpuResource: z.string().max(253).default("nvidia.com/gpu").describe("resource name of GPUs"),
+  hostPaths: z
+    .array(z.string().startsWith("/").max(1_024))
+    .max(64)
+    .default([])
+    .describe(
+      "directories of the node with images and data, mounted read-only under the same path",
+    ),
   ...common,
 });
 
@@ -119,13 +158,29 @@ export type BatchOf<K extends BatchKind> = Extract<Batch, { kind: K }>;
 
 /** What the pilot's job does on the node besides running the pilot. */
 export const PilotJob = z.strictObject({
-  /** Lines of sh before the pilot, such as `module load apptainer`. */
-  preamble: z.array(line).max(100).default([]),
-  /** Lines of sh after the pilot has ended. With them the script stays and hands every signal on to the pilot. */
-  epilogue: z.array(line).max(100).default([]),
-  /** Local disk of the node for the pilot's files; null: TMPDIR of the job. */
-  scratchDirectory: z.string().startsWith("/").max(1_024).nullable().default(null),
-  /** Seconds of notice that the batch system is asked to give before it ends the job. */
-  noticeSeconds: z.number().int().min(0).max(3_600).default(120),
+  preamble: z
+    .array(line)
+    .max(100)
+    .default([])
+    .describe("lines of sh before the pilot, such as module load apptainer"),
+  epilogue: z
+    .array(line)
+    .max(100)
+    .default([])
+    .describe("lines of sh after the pilot; with them the script stays and hands every signal on"),
+  scratchDirectory: z
+    .string()
+    .startsWith("/")
+    .max(1_024)
+    .nullable()
+    .default(null)
+    .describe("local disk of the node for the pilot's files; without it the job's TMPDIR"),
+  noticeSeconds: z
+    .number()
+    .int()
+    .min(0)
+    .max(3_600)
+    .default(120)
+    .describe("seconds of notice that the batch system is asked to give before it ends the job"),
 });
 export type PilotJob = z.infer<typeof PilotJob>;

@@ -22,11 +22,23 @@ export const SubmissionReport = z.object({
   batchId: z.string().max(255).nullable(),
   /** The batch system's own words: reason of waiting, exit code. */
   detail: text,
+  /** End of what a job printed that runs and whose pilot has not connected; "" for all others. */
+  output: text.default(""),
 });
 export type SubmissionReport = z.infer<typeof SubmissionReport>;
 
-/** How `lastError` begins while the harvester has paused submitting to the queue. */
-export const PAUSED_PREFIX = "paused: ";
+/** How a queue fares at its harvester. */
+export const QueueHealthReport = z.object({
+  /** Failed submits in a row. */
+  submitFailures: counter.default(0),
+  /** Pilots in a row that ended without ever connecting. */
+  neverConnected: counter.default(0),
+  /** Seconds until a paused queue tries again; null: it is not paused. */
+  probeInSeconds: z.number().nonnegative().nullable().default(null),
+  /** What the batch system said when it was asked about jobs and failed; null: it answers. */
+  statusError: text.nullable().default(null),
+});
+export type QueueHealthReport = z.infer<typeof QueueHealthReport>;
 
 export const FromHarvester = z.discriminatedUnion("type", [
   z.object({
@@ -35,6 +47,21 @@ export const FromHarvester = z.discriminatedUnion("type", [
     harvester: z.string().min(1).max(63),
     /** Sites whose queues this harvester serves; empty: all. */
     sites: z.array(z.string().max(63)).max(100),
+    /** Made once with the harvester's directory: the same after a restart, another one in a copy. */
+    id: z.string().max(64).default(""),
+    /** Made anew by each process. */
+    instance: z.string().max(64).default(""),
+    version: z.string().max(32).default(""),
+    host: z.string().max(255).default(""),
+  }),
+  /**
+   * Follows hello: the submissions that this harvester has, and those for which it holds unused secrets. Of the others that it
+   * was given secrets for, those that no pilot ever used are void once the last such message is there.
+   */
+  z.object({
+    type: z.literal("holds"),
+    submissionIds: z.array(submissionId).max(HARVESTER.idsPerMessageMax),
+    more: z.boolean(),
   }),
   /** State of every submission of one queue, and how many boot secrets the harvester needs for new ones. */
   z.object({
@@ -44,14 +71,39 @@ export const FromHarvester = z.discriminatedUnion("type", [
     secretsNeeded: z.number().int().nonnegative().max(HARVESTER.submissionsPerReportMax),
     /** The last failed call of the batch system, for operators; null when the last one worked. */
     lastError: text.nullable(),
+    /** All submissions by state: `submissions` names only the first ones, those without a pilot before the others. */
+    totals: z.partialRecord(z.enum(SUBMISSION_STATES), counter).default({}),
+    health: QueueHealthReport.default(QueueHealthReport.parse({})),
   }),
   /**
    * The batch system says that the submission has ended: its boot secret and its pilot's leases end too. Told again until it is
    * answered by `endNoted`.
    */
-  z.object({ type: z.literal("ended"), queue: z.string().max(63), submissionId, detail: text }),
+  z.object({
+    type: z.literal("ended"),
+    queue: z.string().max(63),
+    submissionId,
+    detail: text,
+    /** Whether its pilot had connected. */
+    connected: z.boolean().default(true),
+    /** Whether the batch system had taken it. */
+    taken: z.boolean().default(true),
+    /** End of what the job printed when its pilot never connected, without secrets; "" otherwise. */
+    output: text.default(""),
+  }),
+  /** Answers `fetchOutput`. */
+  z.object({
+    type: z.literal("output"),
+    submissionId,
+    requestId: counter,
+    /** null: there is none, `detail` says why. */
+    output: z.string().max(HARVESTER.fetchedOutputBytesMax).nullable(),
+    detail: text.default(""),
+  }),
 ]);
 export type FromHarvester = z.infer<typeof FromHarvester>;
+/** As senders write them: what has a default may be left out. */
+export type FromHarvesterInput = z.input<typeof FromHarvester>;
 
 export const ToHarvester = z.discriminatedUnion("type", [
   z.object({
@@ -66,7 +118,20 @@ export const ToHarvester = z.discriminatedUnion("type", [
     pilots: z.number().int().nonnegative(),
     /** Submissions of this queue whose pilot has connected at least once. */
     connected: z.array(submissionId).max(HARVESTER.pilotsPerQueueMax).default([]),
+    /** The harvester that serves the queue instead; this one submits nothing and only tells how its own submissions end. */
+    servedBy: z.string().max(255).nullable().default(null),
   }),
+  /** A pilot of this submission has come for the first time; `wanted` lists it from then on. */
+  z.object({ type: z.literal("connected"), queue: z.string().max(63), submissionId }),
+  /** Submit this one pilot now, whatever is wanted and whether the queue is paused: an operator tries the queue. */
+  z.object({
+    type: z.literal("test"),
+    queue: QueueConfig,
+    submissionId,
+    secret: z.string().max(128),
+  }),
+  /** Send what the job of this submission has printed. */
+  z.object({ type: z.literal("fetchOutput"), submissionId, requestId: counter }),
   z.object({
     type: z.literal("bootSecrets"),
     queue: z.string().max(63),

@@ -138,6 +138,8 @@ export const PILOT = {
   /** Text of %OUT that travels in one message. */
   steeringOutputBytesMax: MIB / 2,
   messageBytesMax: 4 * KIB,
+  /** End of the output in which a printed loss is looked for. */
+  printedLossBytesMax: MIB,
   logHeadBytesMax: 10 * MIB,
   /** A little less than the server takes, for the line that stands between head and tail. */
   logTailBytesMax: 10 * MIB - KIB,
@@ -152,6 +154,8 @@ export const PILOT = {
   /** Files and directories that are looked at, and how deep; a payload with more never counts as looping. */
   loopingEntriesMax: 10_000,
   loopingDepthMax: 32,
+  /** The first look comes earlier, so that short evaluations have a figure too. */
+  memoryFirstSampleMs: 300,
   /** SIGTERM to SIGKILL at a time-out or stop. */
   killGraceMs: 5_000,
   /** How often a running payload's output file is looked at, and cut when it is long. */
@@ -164,6 +168,10 @@ export const PILOT = {
   diskFullBytes: MIB,
   /** Entries of a work directory that are removed within the pilot; larger ones are left to a program. */
   removeEntriesMax: 2_000,
+  /** A pilot does not start with less free space on its scratch directory: what one checkpoint may need. */
+  scratchBytesMin: 100_000_000,
+  /** Clocks of node and server that differ by more keep a pilot from starting; Kerberos has the same bound (RFC 4120). */
+  clockOffsetSecondsMax: 300,
   runtimeProbeTimeoutMs: 20_000,
   gpuProbeTimeoutMs: 10_000,
   /** One question to the batch system about the walltime. */
@@ -260,4 +268,35 @@ export const HARVESTER = {
   /** What a local pilot's log may grow to, and what is kept of its end then. */
   pilotLogBytesMax: 10 * MIB,
   pilotLogKeptBytes: MIB,
+  /** Submission ids in one message. */
+  idsPerMessageMax: 10_000,
+  /** End of a job's output that comes with a report or an end; and how many running jobs of a queue have theirs reported. */
+  reportedOutputBytesMax: 3_500,
+  reportedOutputsMax: 5,
+  /** Output of one job that is sent when an operator asks for it. */
+  fetchedOutputBytesMax: 256 * KIB,
+  /** Time for which a queue is kept for its harvester when the connection is gone, before another one may serve it. */
+  handoverMs: 60_000,
+} as const;
+
+/** Bounds of what the server keeps and reads for operators. */
+export const SITE = {
+  /** Ended submissions without a pilot that are kept per queue. */
+  failedSubmissionsKept: 5,
+  /** Last failed evaluations and interruptions that are kept per queue. */
+  failedEvaluationsKept: 20,
+  /** Test pilots that are remembered. */
+  testsKept: 20,
+  /** Harvesters whose connection is gone that are remembered. */
+  goneHarvestersKept: 20,
+  /** Time without new pilots after a queue's pilot was turned away because its node is drained. */
+  turnedAwayPauseMs: 60_000,
+  /** Operators who wait for output of a pilot, and how long. */
+  outputRequestsMax: 100,
+  outputRequestMs: 20_000,
+  /** Events of the journal that one question of an operator reads, and groups or lines in its answer. */
+  eventsScannedMax: 2_000_000,
+  answerRowsMax: 500,
+  /** Searches that are named in the answer to why a queue has no work. */
+  tasksNamedMax: 5,
 } as const;

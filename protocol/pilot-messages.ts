@@ -212,7 +212,11 @@ export const FromPilotFrame = z.array(FromPilot).min(1).max(WIRE.messagesPerFram
 export const ToPilotFrame = z.array(ToPilot).min(1).max(WIRE.messagesPerFrameMax);
 
 /** Exchange of a boot secret for a session token: POST /api/hyperpilot/v1/pilot-sessions. */
-export const PilotSessionRequest = z.strictObject({ instance: z.string().min(8).max(64) });
+export const PilotSessionRequest = z.strictObject({
+  instance: z.string().min(8).max(64),
+  /** The node's wall clock, milliseconds since 1970; a clock that is far from the server's is refused. */
+  timeMs: counter.optional(),
+});
 export const PilotSessionAnswer = z.strictObject({
   pilotId: z.string().max(64),
   token: z.string().max(2048),

@@ -149,6 +149,8 @@ export const AttemptView = z.object({
 export type AttemptView = z.infer<typeof AttemptView>;
 
 export const PointDetail = PointView.extend({
+  /** Value of HYPERPILOT_SEED in its evaluations. */
+  seed: count,
   history: z.array(AttemptView),
   /** What else happened to the point, such as a checkpoint that was damaged; oldest first. */
   notices: z.array(z.object({ at: time, text: z.string() })).default([]),
@@ -179,6 +181,8 @@ export const WhyAnswer = z.object({
   code: z.enum(WHY_CODES),
   sentence: z.string(),
   remedy: z.string(),
+  /** Code of the table of causes, where the cause is known more closely; null: it is not. */
+  cause: z.string().nullable(),
   /** What users should know of running evaluations, such as checkpoints that are too large; some of them when there are many. */
   warnings: z.array(z.string()).default([]),
   /** Every queue that was looked at, with what it lacks; empty `lacks`: it fits. */
@@ -204,6 +208,8 @@ export const QueueView = z.object({
   busySlots: count,
   harvester: z.string().nullable(),
   lastError: z.string().nullable(),
+  /** Seconds until a queue that was paused after failures tries again; null: it is not paused. */
+  pausedSeconds: z.number().nullable(),
 });
 export type QueueView = z.infer<typeof QueueView>;
 
@@ -212,6 +218,8 @@ export const PilotView = z.object({
   queue: z.string(),
   submissionId: z.string(),
   connected: z.boolean(),
+  /** It takes no further work and leaves. */
+  draining: z.boolean(),
   /** Seconds since its last message. */
   silentSeconds: z.number(),
   capacity: Capacity,

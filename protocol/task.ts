@@ -15,14 +15,39 @@ export const Steering = z.union([
 ]);
 export type Steering = z.infer<typeof Steering>;
 
+/** Begins the value of `evaluation.output` for programs that print their loss; the name of the loss follows. */
+export const PRINTED_OUTPUT = "stdout:";
+/** What a program that prints its loss may write instead: it then counts. */
+export const DEFAULT_OUTPUT = "output.json";
+/** Names of losses that can be looked for in what a program prints. */
+export const PRINTED_NAME = /^[A-Za-z_][\w./-]{0,63}$/;
+
+/** The name of the loss that is read from what a program prints; null when the result is a file, or the exit status. */
+export function printedLossName(output: string): string | null {
+  return output.startsWith(PRINTED_OUTPUT) ? output.slice(PRINTED_OUTPUT.length) : null;
+}
+
 export const Evaluation = z.strictObject({
   /** `host:`, `docker://...`, a SIF file or a sandbox directory. */
   container: z.string().min(1).max(4096),
   /** Run by `/bin/sh -c` inside the container. */
   exec: z.string().min(1).max(TASK.execBytesMax),
   input: z.string().min(1).max(255).default("input.json"),
-  /** Result file; `none`: exit status 0 is loss 0. */
-  output: z.string().min(1).max(255).default("output.json"),
+  /**
+   * Result file; `none`: exit status 0 is loss 0; `stdout:loss`: output.json where the program writes it, otherwise the last
+   * `loss: <number>` of what a program that ended with 0 has printed.
+   */
+  output: z
+    .string()
+    .min(1)
+    .max(255)
+    .refine(
+      (output) => PRINTED_NAME.test(printedLossName(output) ?? "loss"),
+      "after stdout: comes the name of the loss, such as stdout:loss",
+    )
+    .default(DEFAULT_OUTPUT),
+  /** `options`: the point's parameters are appended to `exec` as `--name=value`, in their order. The file is there as well. */
+  arguments: z.enum(["none", "options"]).default("none"),
   /** Seconds after which an attempt is ended; null: no limit but the walltime. */
   timeoutSeconds: z.number().positive().nullable().default(null),
   /** Seconds without a written file and without CPU time after which an attempt is ended as looping; null: never. */

@@ -1,7 +1,7 @@
 /** Runs all checks and suites and sums up; the last line is `N passed, N failed, N skipped`. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, setPriority, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -16,61 +16,99 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** A suite that takes longer hangs: it is ended and counted as a failure. */
 const SUITE_MINUTES_MAX = 30;
 
-const checks = [
-  { name: "types", argv: ["node_modules/typescript/bin/tsc", "--noEmit"] },
-  { name: "lint", argv: ["node_modules/eslint/bin/eslint.js", "."] },
-  { name: "format", argv: ["node_modules/prettier/bin/prettier.cjs", "--check", "."] },
-];
-const suites = ["unit", "contract", "simulation", "system", "browser"];
+const PIPES_MS_MAX = 5_000;
 
-let running: ChildProcess | null = null;
+const CHECKS = {
+  types: ["node_modules/typescript/bin/tsc", "--noEmit"],
+  lint: ["node_modules/eslint/bin/eslint.js", "."],
+  format: ["node_modules/prettier/bin/prettier.cjs", "--check", "."],
+} as const;
+
+interface Step {
+  readonly name: string;
+  readonly argv: readonly string[];
+  /** Where mocha writes what came of each test; null for a check. */
+  readonly output: string | null;
+}
+
+/**
+ * These take long, mostly waiting, and share nothing with other tests: neither podman's one store of images nor names of
+ * network namespaces.
+ */
+const LONG_SYSTEM_TESTS = [
+  "founding-document",
+  "checkpoints",
+  "kill-server",
+  "steering-failures",
+  "cli",
+].map((name) => `test/system/${name}.test.ts`);
+
+/** Suites that mostly wait for processes, with deadlines: what computes leaves them the processor. */
+const WAITING = ["contract", "system", "browser"];
+
+const running = new Set<ChildProcess>();
+let isStopped = false;
 
 async function main(): Promise<void> {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => {
-      stopRunning("SIGTERM");
+      isStopped = true;
+      for (const child of running) stop(child, "SIGTERM");
       process.exitCode = 130;
     });
   }
   const directory = mkdtempSync(join(tmpdir(), "hyperpilot-tests-"));
   const results: SuiteResult[] = [];
   try {
-    for (const check of checks) if (!isStopped()) results.push(await runCheck(check));
-    for (const suite of suites) if (!isStopped()) results.push(await runSuite(suite, directory));
+    const system = filesOf("system");
+    const long = system.filter((file) => LONG_SYSTEM_TESTS.includes(file));
+    const rest = system.filter((file) => !LONG_SYSTEM_TESTS.includes(file));
+    const checks = [check("types"), check("lint"), check("format")];
+    // What computes runs beside what waits.
+    await Promise.all([
+      runLane([...checks, suite("unit"), suite("simulation")], results),
+      runLane([suite("system", long)], results),
+      runLane([suite("contract"), suite("system", rest), suite("browser")], results),
+    ]);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
-  if (isStopped()) results.push({ passed: [], failed: ["stopped before the end"], skipped: [] });
+  if (isStopped) results.push({ passed: [], failed: ["stopped before the end"], skipped: [] });
   sumUp(results);
+
+  function suite(name: string, files = filesOf(name)): Step {
+    const output = join(directory, `${name}-${files.length}.json`);
+    const reporter = ["--reporter", "./scripts/test-reporter.ts"];
+    const options = ["--reporter-option", `output=${output}`];
+    const argv = ["node_modules/mocha/bin/mocha.js", ...reporter, ...options, ...files];
+    return { name, argv: files.length === 0 ? [] : argv, output };
+  }
 }
 
-function isStopped(): boolean {
-  return process.exitCode === 130;
+function check(name: keyof typeof CHECKS): Step {
+  return { name, argv: CHECKS[name], output: null };
 }
 
-async function runCheck(check: (typeof checks)[number]): Promise<SuiteResult> {
-  console.log(`\n== ${check.name}`);
-  const exitCode = await run(check.argv);
-  const name = `check: ${check.name}`;
-  return exitCode === 0
-    ? { passed: [name], failed: [], skipped: [] }
-    : { passed: [], failed: [name], skipped: [] };
+/** One step after the other; all of them, whatever fails. */
+async function runLane(steps: readonly Step[], results: SuiteResult[]): Promise<void> {
+  for (const step of steps) {
+    if (isStopped || step.argv.length === 0) continue;
+    const beganMs = performance.now();
+    const { exitCode, text } = await run(step);
+    const seconds = Math.round((performance.now() - beganMs) / 1000);
+    console.log(`\n== ${step.name} (${seconds} s)\n${text}`);
+    results.push(resultOf(step, exitCode));
+  }
 }
 
-async function runSuite(suite: string, directory: string): Promise<SuiteResult> {
-  const files = filesOf(suite);
-  if (files.length === 0) return { passed: [], failed: [], skipped: [] };
-  console.log(`\n== ${suite}`);
-  const output = join(directory, `${suite}.json`);
-  const exitCode = await run([
-    "node_modules/mocha/bin/mocha.js",
-    "--reporter",
-    "./scripts/test-reporter.ts",
-    "--reporter-option",
-    `output=${output}`,
-    ...files,
-  ]);
-  const crashed = `suite ${suite} crashed (exit code ${String(exitCode)})`;
+function resultOf({ name, output }: Step, exitCode: number | null): SuiteResult {
+  if (output === null) {
+    const title = `check: ${name}`;
+    return exitCode === 0
+      ? { passed: [title], failed: [], skipped: [] }
+      : { passed: [], failed: [title], skipped: [] };
+  }
+  const crashed = `suite ${name} crashed (exit code ${String(exitCode)})`;
   if (!existsSync(output)) return { passed: [], failed: [crashed], skipped: [] };
   const result = JSON.parse(readFileSync(output, "utf8")) as SuiteResult;
   // Mocha exits with the number of failures: an exit code without one is a crash or a hang.
@@ -86,33 +124,44 @@ function filesOf(suite: string): string[] {
   return suite === "unit" ? ["test/architecture.test.ts", ...files.sort()] : files.sort();
 }
 
-/** Resolves with the exit code, null when a signal ended the process. */
-function run(argv: readonly string[]): Promise<number | null> {
+/** The exit code, null when a signal ended the process, and what it wrote. */
+function run({ name, argv }: Step): Promise<{ readonly exitCode: number | null; text: string }> {
   return new Promise((resolve, reject) => {
     // A process group of its own, so that what a suite started ends with it.
     const child = spawn(process.execPath, argv, {
       cwd: root,
-      stdio: ["ignore", "inherit", "inherit"],
+      stdio: ["ignore", "pipe", "pipe"],
       detached: true,
     });
-    running = child;
+    running.add(child);
+    if (!WAITING.includes(name)) setPriority(child.pid!, constants.priority.PRIORITY_LOW);
+    const chunks: Buffer[] = [];
+    for (const stream of [child.stdout, child.stderr])
+      stream.on("data", (chunk: Buffer) => void chunks.push(chunk));
     const timer = setTimeout(() => {
-      console.error(`ended: ran longer than ${SUITE_MINUTES_MAX} minutes`);
-      stopRunning("SIGKILL");
+      chunks.push(Buffer.from(`\nended: ran longer than ${SUITE_MINUTES_MAX} minutes\n`));
+      stop(child, "SIGKILL");
     }, SUITE_MINUTES_MAX * 60_000);
     child.on("error", reject);
     child.on("exit", (exitCode) => {
       clearTimeout(timer);
-      running = null;
-      resolve(exitCode);
+      running.delete(child);
+      stop(child, "SIGKILL");
+      // What outlived the group may hold the pipes for ever.
+      const left = setTimeout(end, PIPES_MS_MAX);
+      child.on("close", end);
+      function end(): void {
+        clearTimeout(left);
+        resolve({ exitCode, text: Buffer.concat(chunks).toString() });
+      }
     });
   });
 }
 
-function stopRunning(signal: NodeJS.Signals): void {
-  if (running?.pid === undefined) return;
+function stop(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return;
   try {
-    process.kill(-running.pid, signal);
+    process.kill(-child.pid, signal);
   } catch {
     // The group has ended by itself in this moment.
   }

@@ -1,9 +1,10 @@
 /** The one place where the core changes: one event, applied. Deterministic, so that the journal rebuilds the same core. */
 import { assertNever } from "../protocol/assert-never.ts";
+import { valueAt } from "../protocol/queue-fields.ts";
 import { isFinal } from "../protocol/states.ts";
 import { applyPointEvent } from "./points/apply.ts";
 import { applyTaskEvent } from "./tasks/apply.ts";
-import { nodeKey, type Core } from "./core.ts";
+import { nodeKey, type Core, type ValueOrigin } from "./core.ts";
 import type { EventOf, HyperpilotEvent } from "./events.ts";
 
 /** Applies `event` as the next of the journal. Throws on an event that contradicts the state: a bug or a broken journal. */
@@ -30,9 +31,7 @@ export function apply(core: Core, event: HyperpilotEvent): void {
     case "nodeDrained":
       return drainNode(core, event);
     case "queueChanged":
-      if (event.config === null) core.queues.delete(event.name);
-      else core.queues.set(event.name, event.config);
-      return;
+      return changeQueue(core, event);
     case "tokenChanged":
       return changeToken(core, event);
     case "serverRestored":
@@ -72,6 +71,29 @@ function drainNode(core: Core, event: EventOf<"nodeDrained">): void {
   }
 }
 
+function changeQueue(core: Core, event: EventOf<"queueChanged">): void {
+  const { name, config, by, atMs, given = [], source = "API" } = event;
+  const former = { config: core.queues.get(name), origins: core.queueOrigins.get(name) };
+  if (config === null) {
+    core.queues.delete(name);
+    core.queueOrigins.delete(name);
+    return;
+  }
+  const origins = new Map<string, ValueOrigin>();
+  for (const path of given) {
+    const known = former.origins?.get(path);
+    const isSame = isEqual(valueAt(former.config, path), valueAt(config, path));
+    origins.set(path, known !== undefined && isSame ? known : { source, by, atMs });
+  }
+  core.queues.set(name, config);
+  core.queueOrigins.set(name, origins);
+}
+
+/** Of values that JSON can hold. */
+function isEqual(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
 function changeToken(core: Core, event: EventOf<"tokenChanged">): void {
   const { change } = event;
   switch (change.kind) {
@@ -96,6 +118,7 @@ function changeToken(core: Core, event: EventOf<"tokenChanged">): void {
         id: change.submissionId,
         queue: change.queue,
         sha256: change.sha256,
+        harvester: change.harvester ?? "",
         exchanges: 0,
         instance: null,
         pilotId: null,

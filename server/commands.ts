@@ -2,14 +2,16 @@
 import { assertNever } from "../protocol/assert-never.ts";
 import { HyperpilotError } from "../protocol/errors.ts";
 import { SERVER } from "../protocol/limits.ts";
-import type { Task } from "./core.ts";
+import type { Submission, Task } from "./core.ts";
 import type { Command, CommandOf, CommandValues, Principal } from "./inbox.ts";
 import { replacePilotsOfChanged } from "./pilot-drain.ts";
 import { removePilot } from "./pilots.ts";
 import { dropStoredCheckpoint } from "./points/checkpoints.ts";
+import { drainNode, endPilot, testQueue } from "./queues/operator.ts";
+import { sessionOfHarvester } from "./queues/output-requests.ts";
 import { changeLimits, control, retryPoints } from "./tasks/lifecycle.ts";
 import { submitTask } from "./tasks/submission.ts";
-import { emit, type Turn } from "./turn.ts";
+import { effect, emit, type Turn } from "./turn.ts";
 
 /** Carries out one command and returns its value. Errors: HyperpilotError; then nothing has changed. */
 export function carryOut(
@@ -37,9 +39,16 @@ export function carryOut(
       return stateOf(task);
     }
     case "putQueue": {
-      const { config } = command;
+      const { config, given, source } = command;
       const former = turn.core.queues.get(config.name);
-      emit(turn, { type: "queueChanged", name: config.name, config, by });
+      emit(turn, {
+        type: "queueChanged",
+        name: config.name,
+        config,
+        by,
+        ...(given === undefined ? {} : { given }),
+        ...(source === undefined ? {} : { source }),
+      });
       if (former !== undefined) replacePilotsOfChanged(turn, former, config);
       turn.live.mayDispatch = true;
       return config;
@@ -51,10 +60,19 @@ export function carryOut(
       return changeToken(turn, command, by);
     case "addBootSecrets":
       for (const { submissionId, sha256 } of command.secrets) {
-        const change = { kind: "bootIssued", sha256, queue: command.queue, submissionId } as const;
+        const { queue, harvester = "" } = command;
+        const change = { kind: "bootIssued", sha256, queue, submissionId, harvester } as const;
         emit(turn, { type: "tokenChanged", change, by });
       }
       return null;
+    case "testQueue":
+      return testQueue(turn, command, by);
+    case "drainPilot":
+      return endPilot(turn, command, by);
+    case "drainNode":
+      return drainNode(turn, command, by);
+    case "fetchOutput":
+      throw new Error("answered by the reactor, later");
     case "dropCheckpoint":
       return dropStoredCheckpoint(turn, command);
     case "exchangeBootSecret":
@@ -111,6 +129,17 @@ function changeToken(
   return null;
 }
 
+/** Before the pilot can end again: a job that ended with no pilot known speaks against its queue. */
+function tellConnected(turn: Turn, { id: submissionId, queue }: Submission): void {
+  const session = sessionOfHarvester(turn, queue, submissionId);
+  if (session === null) return;
+  effect(turn, {
+    type: "toHarvester",
+    session,
+    message: { type: "connected", queue, submissionId },
+  });
+}
+
 /** A new process of a submission takes its place: the former one's leases end. The same process asking again keeps its id. */
 function exchangeBootSecret(
   turn: Turn,
@@ -145,6 +174,7 @@ function exchangeBootSecret(
     pilotId,
   } as const;
   emit(turn, { type: "tokenChanged", change, by: "pilot" });
+  if (former === null) tellConnected(turn, submission);
   const formerPilot = former === null || isSame ? undefined : turn.live.pilots.get(former);
   if (formerPilot !== undefined) {
     removePilot(turn, formerPilot, "newInstance", "the batch system started the submission again");

@@ -14,6 +14,7 @@ import {
   type Submission,
   type Task,
   type TokenRecord,
+  type ValueOrigin,
 } from "./core.ts";
 import { asIs, mapOf, rowOf, setOf, type FieldForms, type Form } from "./plain-form.ts";
 import { compactPoint } from "./points/compact-points.ts";
@@ -177,6 +178,7 @@ const SUBMISSION: FieldForms<Submission> = {
   exchanges: asIs(),
   instance: asIs(),
   pilotId: asIs(),
+  harvester: asIs(),
 };
 
 type Scalar = "seq" | "incarnation" | "nextTaskId";
@@ -194,6 +196,7 @@ const SCALAR_ROW = rowOf(SCALARS);
 const MAPS = {
   tasksByUuid: asIs<number>(),
   queues: asIs<unknown>(),
+  queueOrigins: mapOf<string, ValueOrigin>(asIs()),
   nodes: rowOf(NODE),
   tokens: rowOf(TOKEN),
   submissions: rowOf(SUBMISSION),

@@ -219,6 +219,8 @@ export interface Submission {
   readonly id: SubmissionId;
   readonly queue: QueueName;
   readonly sha256: string;
+  /** Id of the harvester that was given the secret; "" when it has none. */
+  readonly harvester: string;
   exchanges: number;
   instance: string | null;
   pilotId: PilotId | null;
@@ -228,6 +230,14 @@ export interface Submission {
 export interface LeaseRef {
   readonly task: Task;
   readonly point: Point | null;
+}
+
+/** Where a value of a queue comes from that is not the default. */
+export interface ValueOrigin {
+  /** A file's name, "API", or "server" for what the server set itself. */
+  readonly source: string;
+  readonly by: string;
+  readonly atMs: number;
 }
 
 export interface Core {
@@ -242,6 +252,8 @@ export interface Core {
   /** "<owner>/<clientTaskUuid>" to task. */
   readonly tasksByUuid: Map<string, TaskId>;
   readonly queues: Map<QueueName, QueueConfig>;
+  /** Of the values that somebody wrote: queue to path (`limits.maxPilots`) to origin. */
+  readonly queueOrigins: Map<QueueName, ReadonlyMap<string, ValueOrigin>>;
   /** "<queue>/<node>" to health. */
   readonly nodes: Map<string, NodeHealth>;
   readonly tokens: Map<string, TokenRecord>;
@@ -266,6 +278,7 @@ export function createCore(): Core {
     activeTasks: new Set(),
     tasksByUuid: new Map(),
     queues: new Map(),
+    queueOrigins: new Map(),
     nodes: new Map(),
     tokens: new Map(),
     submissions: new Map(),

@@ -7,6 +7,7 @@ import type { Logger } from "../common/log.ts";
 import type { KeptBlobs } from "./blobs/kept-blobs.ts";
 import type { AskedSegment, Core, Task } from "./core.ts";
 import type { Engine, Peers } from "./engine.ts";
+import type { BootSecretIssuer } from "./gateway/boot-secrets.ts";
 import type { Effect, ProposedPart } from "./inbox.ts";
 import type { Asker } from "./samplers/asker.ts";
 import type { AskRequest } from "./samplers/sampler.ts";
@@ -20,7 +21,7 @@ export interface EffectDeps {
   readonly log: Logger;
   readonly blobs: Pick<KeptBlobs, "settle">;
   readonly appendLog: (taskId: number, pointId: string, epoch: string, text: string) => void;
-  readonly drawSecrets: (session: string, queue: string, count: number) => void;
+  readonly drawSecrets: BootSecretIssuer;
   /** Set once the engine exists: answers of steering go back through it. */
   readonly engine: () => Engine;
 }
@@ -41,7 +42,7 @@ export function createExecutor(deps: EffectDeps): (effect: Outward) => void {
       case "appendLog":
         return deps.appendLog(effect.taskId, effect.pointId, effect.epoch.join("."), effect.text);
       case "drawSecrets":
-        return deps.drawSecrets(effect.session, effect.queue, effect.count);
+        return deps.drawSecrets(effect);
       case "audit":
         return deps.log.warn("audit", {
           what: effect.what,

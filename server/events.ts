@@ -63,6 +63,8 @@ export type TokenChange =
       readonly sha256: string;
       readonly queue: QueueName;
       readonly submissionId: SubmissionId;
+      /** Id of the harvester that gets it. */
+      readonly harvester?: string;
     }
   | {
       readonly kind: "bootExchanged";
@@ -165,6 +167,8 @@ export type HyperpilotEvent =
       readonly jobId: JobId | null;
       readonly pilotId: PilotId;
       readonly slot: number;
+      /** Of a lease on a steering run, which has no job that tells it. */
+      readonly node?: string;
     })
   | (Base & {
       readonly type: "leaseEnded";
@@ -179,6 +183,7 @@ export type HyperpilotEvent =
       /** The pilot's sequence number when a message of its ended the lease, else null. */
       readonly seq: number | null;
       readonly node: string;
+      readonly queue?: QueueName;
       readonly detail: string;
       readonly restored?: string | undefined;
       readonly warnings?: readonly string[] | undefined;
@@ -195,6 +200,7 @@ export type HyperpilotEvent =
       readonly seq: number;
       readonly attempt: number;
       readonly node: string;
+      readonly queue?: QueueName;
       readonly outcome: Outcome;
       readonly durationSeconds: number;
       readonly metadata?: BlobRef | undefined;
@@ -247,6 +253,10 @@ export type HyperpilotEvent =
       readonly type: "queueChanged";
       readonly name: QueueName;
       /** null: removed. */ readonly config: QueueConfig | null;
+      /** Paths of the values that were written, all others being defaults; absent: not known. */
+      readonly given?: readonly string[];
+      /** File or program from which they come. */
+      readonly source?: string;
       readonly by: string;
     })
   | (Base & { readonly type: "tokenChanged"; readonly change: TokenChange; readonly by: string })

@@ -14,7 +14,7 @@ import type { FromPilot, ToPilot } from "../protocol/pilot-messages.ts";
 import type { QueueConfig } from "../protocol/queue.ts";
 import type { Limits, TaskSpecification } from "../protocol/task.ts";
 import type { Role } from "./events.ts";
-import type { SessionId } from "./live.ts";
+import type { PeerToken, SessionId } from "./live.ts";
 
 /** Who sends a command: a user by token, or the server itself. */
 export interface Principal {
@@ -30,7 +30,13 @@ export type Command =
   | { readonly type: "controlTask"; readonly taskId: TaskId; readonly action: ControlAction }
   | { readonly type: "changeLimits"; readonly taskId: TaskId; readonly limits: Partial<Limits> }
   | { readonly type: "retryPoints"; readonly taskId: TaskId; readonly pointIds: readonly string[] }
-  | { readonly type: "putQueue"; readonly config: QueueConfig }
+  | {
+      readonly type: "putQueue";
+      readonly config: QueueConfig;
+      /** Paths of the values that were written, and the file or program that they come from. */
+      readonly given?: readonly string[];
+      readonly source?: string;
+    }
   | { readonly type: "removeQueue"; readonly name: QueueName }
   | {
       readonly type: "issueToken";
@@ -43,7 +49,27 @@ export type Command =
   | {
       readonly type: "addBootSecrets";
       readonly queue: QueueName;
+      /** Id of the harvester that gets them. */
+      readonly harvester?: string;
       readonly secrets: readonly { readonly submissionId: SubmissionId; readonly sha256: string }[];
+    }
+  /** Submit one pilot to try a queue. The secret goes to the harvester and nowhere else. */
+  | {
+      readonly type: "testQueue";
+      readonly name: QueueName;
+      readonly submissionId: SubmissionId;
+      readonly sha256: string;
+      readonly secret: string;
+    }
+  /** `id`: of a pilot or of a submission. */
+  | { readonly type: "drainPilot"; readonly id: string; readonly kill: boolean }
+  | { readonly type: "fetchOutput"; readonly id: string }
+  | {
+      readonly type: "drainNode";
+      readonly queue: QueueName;
+      readonly node: string;
+      readonly drained: boolean;
+      readonly reason: string;
     }
   /** A stored checkpoint was found to be of no use. */
   | {
@@ -80,6 +106,10 @@ export interface CommandValues {
   readonly issueToken: null;
   readonly revokeToken: null;
   readonly addBootSecrets: null;
+  readonly testQueue: { readonly submissionId: SubmissionId };
+  readonly drainPilot: { readonly submissionId: SubmissionId; readonly said: string };
+  readonly fetchOutput: { readonly submissionId: SubmissionId; readonly output: string };
+  readonly drainNode: null;
   readonly dropCheckpoint: null;
   readonly exchangeBootSecret: {
     readonly pilotId: PilotId;
@@ -108,7 +138,13 @@ export type InboxItem =
       readonly message: FromPilot;
     }
   | { readonly type: "pilotClosed"; readonly session: SessionId }
-  | { readonly type: "harvester"; readonly session: SessionId; readonly message: FromHarvester }
+  | {
+      readonly type: "harvester";
+      readonly session: SessionId;
+      /** By which it was let in. */
+      readonly token?: PeerToken;
+      readonly message: FromHarvester;
+    }
   | { readonly type: "harvesterClosed"; readonly session: SessionId }
   | {
       readonly type: "command";
@@ -168,6 +204,8 @@ export type Effect =
       readonly type: "drawSecrets";
       readonly session: SessionId;
       readonly queue: QueueName;
+      /** Id of the harvester. */
+      readonly harvester: string;
       readonly count: number;
     }
   | {

@@ -3,11 +3,17 @@ import type { QueueConfig } from "../protocol/queue.ts";
 import { setWaiting, type LivePilot } from "./live.ts";
 import { effect, type Turn } from "./turn.ts";
 
-export function drainPilot(turn: Turn, pilot: LivePilot, reason: string): void {
+/** The pilot takes no further items; what runs there ends by itself unless it is stopped. */
+export function drainPilot(
+  turn: Turn,
+  pilot: LivePilot,
+  reason: string,
+  stopRunning = false,
+): void {
   pilot.draining = true;
   for (const slot of pilot.slots) setWaiting(turn.live, pilot, slot, false);
   if (pilot.session === null) return;
-  const message = { type: "drain", stopRunning: false, reason } as const;
+  const message = { type: "drain", stopRunning, reason } as const;
   effect(turn, { type: "toPilot", session: pilot.session, message });
 }
 

@@ -8,7 +8,7 @@ import { isFinal } from "../protocol/states.ts";
 import { commonVersion, OUR_RANGE } from "../protocol/version.ts";
 import { nodeKey, type LeaseRef } from "./core.ts";
 import { CLOSE, type InboxItem } from "./inbox.ts";
-import { setWaiting, type LivePilot } from "./live.ts";
+import { liveQueue, setWaiting, type LivePilot } from "./live.ts";
 import { drainPilot } from "./pilot-drain.ts";
 import { onCheckpoint } from "./points/checkpoints.ts";
 import { endLease, endLeasesOfPilot, endRunLease } from "./points/leases.ts";
@@ -95,7 +95,22 @@ function onHello(turn: Turn, item: PilotItem, hello: FromPilotOf<"hello">): void
     if (!held.has(refKey(ref))) releaseUnheld(turn, ref, "not held by the pilot when it came back");
   }
   const health = turn.core.nodes.get(nodeKey(queue.name, hello.capacity.node));
-  if (health?.drained === true) drainPilot(turn, pilot, health.reason);
+  if (health?.drained === true) {
+    const { node } = hello.capacity;
+    liveQueue(turn.live, queue.name).turnedAway = { node, atMs: turn.now.monotonicMs };
+    drainPilot(turn, pilot, health.reason);
+  }
+  endTest(turn, pilot);
+}
+
+/** A pilot that tries a queue has done so once it has connected: it takes no work and leaves. */
+function endTest(turn: Turn, pilot: LivePilot): void {
+  const test = turn.live.tests.get(pilot.submissionId);
+  if (test === undefined) return;
+  test.connectedMs ??= turn.now.monotonicMs;
+  test.capacity ??= pilot.capacity;
+  test.slots = pilot.slots.length;
+  drainPilot(turn, pilot, "the test of the queue has passed");
 }
 
 function openSession(

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { FastifyInstance } from "fastify";
 import { HyperpilotError, errorText, systemErrorCode } from "../protocol/errors.ts";
+import type { QueueConfig } from "../protocol/queue.ts";
+import { queueFields, valueAt } from "../protocol/queue-fields.ts";
 import { VERSION } from "../protocol/version.ts";
 import type { Clock } from "../common/clock.ts";
 import type { Logger } from "../common/log.ts";
@@ -199,6 +201,16 @@ function guardPlainSockets(app: FastifyInstance, config: ServerConfig): void {
   });
 }
 
+/** Fields that have another value than the default. */
+function chosenFields(queue: QueueConfig): string[] {
+  return queueFields(queue.batch.kind)
+    .filter((field) => {
+      const value = JSON.stringify(valueAt(queue, field.path));
+      return value !== JSON.stringify(field.default);
+    })
+    .map(({ path }) => path);
+}
+
 async function keepLocalQueue(
   config: ServerConfig,
   machine: Machine,
@@ -210,7 +222,12 @@ async function keepLocalQueue(
     localQueueChanges(core.queues, machine, readOnlyPaths),
   );
   for (const queue of changed)
-    await engine.execute<"putQueue">(SERVER_PRINCIPAL, { type: "putQueue", config: queue });
+    await engine.execute<"putQueue">(SERVER_PRINCIPAL, {
+      type: "putQueue",
+      config: queue,
+      given: chosenFields(queue),
+      source: "server",
+    });
 }
 
 async function listen(app: FastifyInstance, config: ServerConfig): Promise<string> {

@@ -7,6 +7,7 @@ import { onHarvesterClosed, onHarvesterMessage, updateWanted } from "./harvester
 import type { InboxItem, Moment, ReactorPorts } from "./inbox.ts";
 import type { Live } from "./live.ts";
 import { awaitPilots, expireSilentPilots, onPilotClosed, onPilotMessage } from "./pilots.ts";
+import { askForOutput, expireOutputRequests } from "./queues/output-requests.ts";
 import { dispatch } from "./points/broker.ts";
 import { wakeAfterCooldowns } from "./points/cooldowns.ts";
 import { referredBy } from "./points/files.ts";
@@ -52,7 +53,7 @@ function take(turn: Turn, item: InboxItem): void {
     case "pilotClosed":
       return onPilotClosed(turn, item.session);
     case "harvester":
-      return onHarvesterMessage(turn, item.session, item.message);
+      return onHarvesterMessage(turn, item);
     case "harvesterClosed":
       return onHarvesterClosed(turn, item.session);
     case "command":
@@ -63,6 +64,7 @@ function take(turn: Turn, item: InboxItem): void {
       return start(turn);
     case "tick":
       expireSilentPilots(turn);
+      expireOutputRequests(turn);
       wakeAfterCooldowns(turn.live, turn.now.monotonicMs);
       return updateWanted(turn);
     default:
@@ -72,6 +74,9 @@ function take(turn: Turn, item: InboxItem): void {
 
 function takeCommand(turn: Turn, item: Extract<InboxItem, { type: "command" }>): void {
   try {
+    // Answered when its harvester has.
+    if (item.command.type === "fetchOutput")
+      return askForOutput(turn, item.requestId, item.command.id);
     const value = carryOut(turn, item.principal, item.command);
     settle(turn);
     effect(turn, { type: "reply", requestId: item.requestId, value: refreshed(turn, value) });
@@ -90,6 +95,7 @@ function refreshed(turn: Turn, value: unknown): unknown {
 }
 
 function start(turn: Turn): void {
+  turn.live.startedMs = turn.now.monotonicMs;
   awaitPilots(turn);
   for (const task of turn.core.tasks.values()) {
     turn.live.touched.add(task.id);

@@ -5,6 +5,7 @@ import type { HyperpilotEvent } from "./events.ts";
 import type { Effect, Moment, ReactorPorts } from "./inbox.ts";
 import { presentVersion } from "./journal/present-event.ts";
 import type { Live } from "./live.ts";
+import { tallyEvent } from "./queues/tally.ts";
 
 export interface Turn {
   readonly core: Core;
@@ -25,6 +26,7 @@ export function emit(turn: Turn, event: NewEvent): void {
   const stamped = { ...event, v, atMs: turn.now.wallMs } as HyperpilotEvent;
   apply(turn.core, stamped);
   turn.events.push(stamped);
+  tallyEvent(turn.core, turn.live, stamped);
   if ("taskId" in stamped) turn.live.touched.add(stamped.taskId);
 }
 

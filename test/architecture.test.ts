@@ -27,6 +27,7 @@ const PROGRAM_ENTRIES = [
   "server/main.ts",
   "server/maintenance.ts",
   "pilot/main.ts",
+  "pilot/shell.ts",
   "harvester/main.ts",
 ];
 const PROGRAM_STARTERS = [
@@ -108,6 +109,23 @@ describe("architecture", () => {
       );
     });
   }
+
+  it("loads no schema for the help: it is there at once", () => {
+    const byPath = new Map(sources.map((source) => [source.path, source]));
+    const seen = new Set<string>();
+    const open = ["client/main.ts"];
+    for (let path = open.pop(); path !== undefined; path = open.pop()) {
+      if (seen.has(path)) continue;
+      seen.add(path);
+      const source = byPath.get(path);
+      assert.ok(source !== undefined, path);
+      const text = source.text.replace(/^import type [^;]*;/gm, "");
+      const { loaded, packages } = importsOf(path, text);
+      assert.ok(!packages.includes("zod"), `${path} imports zod`);
+      open.push(...loaded);
+    }
+    assert.ok(seen.has("client/commands/site/table.ts"), [...seen].join(" "));
+  });
 
   it("has no circle of imports", () => {
     const imports = new Map(sources.map(({ path, loaded }) => [path, loaded]));

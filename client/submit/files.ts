@@ -24,8 +24,14 @@ const SECRET_NAMES = [
   /^\.?((access|api|auth|refresh)[_-]?)?(tokens?|keys?)\.(json|yaml)$/i,
 ];
 
-/** Every *.json, *.sh, *.py and *.yaml below the directory, sorted. Links are not followed. Errors: E_FILE, E_LIMIT. */
-export function findFiles(directory: string): readonly FoundFile[] {
+/**
+ * Every *.json, *.sh, *.py and *.yaml below the directory and the further ones that are named, relative to it, sorted. Links are
+ * not followed. Errors: E_FILE, E_LIMIT.
+ */
+export function findFiles(
+  directory: string,
+  furtherFiles: readonly string[] = [],
+): readonly FoundFile[] {
   const files: FoundFile[] = [];
   let entriesLeft = ENTRIES_MAX;
   const look = (relative: string): void => {
@@ -41,6 +47,9 @@ export function findFiles(directory: string): readonly FoundFile[] {
     }
   };
   look("");
+  for (const path of furtherFiles) {
+    if (!files.some((file) => file.path === path)) files.push(namedFile(directory, path));
+  }
   if (files.length > PILOT.extractedSandboxFilesMax) {
     throw tooMany(
       directory,
@@ -48,6 +57,17 @@ export function findFiles(directory: string): readonly FoundFile[] {
     );
   }
   return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+function namedFile(directory: string, path: string): FoundFile {
+  const entry = lstatSync(join(directory, path), { throwIfNoEntry: false });
+  if (entry?.isFile() === true) return { path, sizeBytes: entry.size };
+  throw new HyperpilotError({
+    code: "E_FILE",
+    message: `The file ${path} cannot be sent.`,
+    why: entry === undefined ? `${directory} has none of this name.` : "It is no plain file.",
+    remedy: "Name a file below the task's directory, relative to it.",
+  });
 }
 
 function entriesOf(directory: string, isRoot: boolean) {

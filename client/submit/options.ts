@@ -102,7 +102,8 @@ export const TASK_OPTIONS = {
   },
   evaluationOutput: {
     flags: "--evaluationOutput <file>",
-    description: "file in which an evaluation reports its loss, or 'none': exit status 0 is loss 0",
+    description:
+      "file in which an evaluation reports its loss; 'none': exit status 0 is loss 0; 'stdout:loss': the last 'loss: <number>' that it prints",
     defaultText: "output.json",
   },
   evaluationTrainingData: {
@@ -187,6 +188,10 @@ export const TASK_OPTIONS = {
     flags: "--internet",
     description: "evaluations fetch something: only queues whose nodes reach the internet",
   },
+  try: {
+    flags: "--try",
+    description: "one point only, on this machine, and a forecast; nothing is submitted",
+  },
   files: {
     flags: "--files <dir>",
     description: "*.json *.sh *.py *.yaml below it go with the task",
@@ -231,7 +236,11 @@ export const SUBMIT_OPTIONS: readonly OptionSpec[] = [
     description: "name of the task",
     defaultText: "that of the present directory",
   },
-  { flags: "--space <file>", description: "search space: a JSON file, or JSON text" },
+  {
+    flags: "--space <file>",
+    description:
+      "search space: a JSON file, JSON text, or one line such as 'lr=log(1e-5,1e-1) batch=int(10,30)'",
+  },
   {
     flags: "--exec <command>",
     description: "what evaluates the point in input.json and writes output.json",
@@ -257,6 +266,10 @@ export const SUBMIT_OPTIONS: readonly OptionSpec[] = [
     defaultText: "every one",
   },
   TASK_OPTIONS.files,
-  { flags: "--task <file>", description: "JSON specification of the task; options win over it" },
+  {
+    flags: "--task <file>",
+    description: "specification of the task, JSON or TOML (*.toml); options win over it",
+  },
+  TASK_OPTIONS.try,
   TASK_OPTIONS.wait,
 ];

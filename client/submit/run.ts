@@ -4,12 +4,12 @@ import { sendTask, tellNotes } from "./send.ts";
 import { specificationNotes, specificationOf } from "./specification.ts";
 
 /** `hyperpilot submit`. */
-export const run: Run = ({ options, context }) => {
+export const run: Run = async ({ options, context }) => {
   const spec = specificationOf(options, context.workingDirectory);
   tellNotes(context.output, specificationNotes(spec));
-  return sendTask(context, {
-    spec,
-    filesDirectory: textOption(options, "files") ?? ".",
-    wait: flagOption(options, "wait"),
-  });
+  const filesDirectory = textOption(options, "files") ?? ".";
+  if (!flagOption(options, "try"))
+    return sendTask(context, { spec, filesDirectory, wait: flagOption(options, "wait") });
+  const { tryTask } = await import("../here/try.ts");
+  return tryTask(context, { spec, filesDirectory, furtherFiles: [], readOnlyPaths: [], shown: "" });
 };

@@ -4,7 +4,7 @@ import { HyperpilotError } from "../../protocol/errors.ts";
 import { parseJsonText, placeOf, type JsonNode } from "../../protocol/json-text.ts";
 import { TASK, USER_JSON } from "../../protocol/limits.ts";
 import { Segment } from "../../protocol/task.ts";
-import { readUserFile } from "./user-file.ts";
+import { readUserFile } from "../user-file.ts";
 
 const EXAMPLE = 'Write [{"name": "a", "files": ["f1.h5", "f2.h5"]}, {"name": "b", ...}].';
 /** `id` is panda-client's own mark. */

@@ -4,10 +4,10 @@ import { basename, resolve } from "node:path";
 import type { z } from "zod";
 import { didYouMean } from "../../protocol/did-you-mean.ts";
 import { HyperpilotError } from "../../protocol/errors.ts";
-import { memberOf, parseJsonText, toValue } from "../../protocol/json-text.ts";
-import { TASK, USER_JSON } from "../../protocol/limits.ts";
+import { TASK } from "../../protocol/limits.ts";
 import { Needs } from "../../protocol/resources.ts";
 import { parseSearchSpaces } from "../../protocol/segmented-space.ts";
+import { isSpaceText, spaceFromText } from "../../protocol/space-text.ts";
 import {
   Checkpoint,
   Evaluation,
@@ -30,7 +30,9 @@ import {
   steeringOption,
   wholeTaskOptions,
 } from "./option-parts.ts";
-import { readUserFile } from "./user-file.ts";
+import { readUserFile } from "../user-file.ts";
+import { imagePath } from "./image-path.ts";
+import { readTaskFile } from "./task-file.ts";
 
 /** 2^47: seeds stay readable. */
 const SEED_MAX = 281_474_976_710_655;
@@ -43,8 +45,12 @@ export function specificationOf(
   workingDirectory: string,
 ): TaskSpecification {
   const file = textOption(options, "task");
-  const fromFile = file === undefined ? {} : readTaskFile(file, workingDirectory);
-  return checkedSpecification(merged(fromFile, options, workingDirectory), spaceName(options));
+  const { draft, searchSpaceName } =
+    file === undefined
+      ? { draft: {}, searchSpaceName: "--space" }
+      : readTaskFile(file, workingDirectory);
+  const name = spaceName(textOption(options, "space"), searchSpaceName);
+  return checkedSpecification(merged(draft, options, workingDirectory), name);
 }
 
 /**
@@ -107,7 +113,9 @@ function checkCadence(spec: TaskSpecification): void {
 function merged(file: Draft, options: OptionValues, workingDirectory: string): Draft {
   const space = textOption(options, "space");
   const queues = textsOption(options, "queue");
-  const steering = steeringOption(options, "method") ?? file["steering"] ?? { method: "tpe" };
+  const container = textOption(options, "container");
+  const steering = steeringOption(options, "method", workingDirectory) ??
+    file["steering"] ?? { method: "tpe" };
   const draft = {
     name: basename(resolve(workingDirectory)).slice(0, 255) || "task",
     ...(isContainerSteering(steering) ? { searchSpace: "null" } : {}),
@@ -123,7 +131,10 @@ function merged(file: Draft, options: OptionValues, workingDirectory: string): D
       container: "host:",
       ...part(file, "evaluation"),
       ...evaluationOptions(options),
-      ...given({ exec: textOption(options, "exec"), container: textOption(options, "container") }),
+      ...given({
+        exec: textOption(options, "exec"),
+        container: container === undefined ? undefined : imagePath(container, workingDirectory),
+      }),
     },
     limits: { ...part(file, "limits"), ...limitOptions(options) },
     needs: { ...part(file, "needs"), ...needOptions(options) },
@@ -161,34 +172,20 @@ function part(draft: Draft, key: string): object {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? value : {};
 }
 
-function spaceName(options: OptionValues): string {
-  const space = textOption(options, "space");
-  if (space === undefined) return `${textOption(options, "task") ?? "task"}: searchSpace`;
-  return isInline(space) ? "--space" : space;
+function spaceName(space: string | undefined, ofFile: string): string {
+  if (space === undefined) return ofFile;
+  return isInline(space) || isSpaceText(space) ? "--space" : space;
 }
 
 function isInline(space: string): boolean {
   return space.trimStart().startsWith("{");
 }
 
-function readSpace(space: string, workingDirectory: string): string {
-  return isInline(space) ? space : readUserFile(space, workingDirectory, TASK.searchSpaceBytesMax);
-}
-
-/** A JSON file of a user's. An object as `searchSpace` is taken verbatim, as if it were a file of its own. */
-function readTaskFile(file: string, workingDirectory: string): Draft {
-  const root = parseJsonText(readUserFile(file, workingDirectory, USER_JSON.bytesMax), {
-    name: file,
-  });
-  if (root.type !== "object") {
-    throw usageError(
-      `${file} does not hold a task.`,
-      'Write {"evaluation": {"exec": "..."}, "searchSpace": {...}, ...}.',
-    );
-  }
-  const value = toValue(root) as Draft;
-  const space = memberOf(root, "searchSpace");
-  return space?.type === "object" ? { ...value, searchSpace: space.raw } : value;
+/** A file's name, JSON text, or the form of one line. Errors: E_FILE, E_SEARCH_SPACE. */
+export function readSpace(space: string, workingDirectory: string): string {
+  if (isInline(space)) return space;
+  if (isSpaceText(space)) return spaceFromText(space, "--space");
+  return readUserFile(space, workingDirectory, TASK.searchSpaceBytesMax);
 }
 
 const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {

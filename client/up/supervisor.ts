@@ -15,6 +15,8 @@ const QUICK_ENDS_MAX = 5;
 export interface ProgramToSupervise {
   readonly name: string;
   readonly argv: readonly string[];
+  /** Added to this process's own. */
+  readonly environment: Readonly<Record<string, string>>;
   readonly logFile: string;
   /** Time from SIGTERM to SIGKILL. */
   readonly endMs: number;
@@ -91,7 +93,11 @@ class Supervisor implements Supervised {
     const [file = "", ...args] = this.argv;
     const startedMs = this.program.clock.monotonicMs();
     // A session of its own: Ctrl-C reaches `up` alone, which then ends its programs in order. Their stdin ends with `up`.
-    const child = spawn(file, args, { stdio: ["pipe", "pipe", "pipe"], detached: true });
+    const child = spawn(file, args, {
+      stdio: ["pipe", "pipe", "pipe"],
+      detached: true,
+      env: { ...process.env, ...this.program.environment },
+    });
     this.child = child;
     child.stdout.on("data", (chunk: Buffer) => this.log.write(chunk));
     child.stderr.on("data", (chunk: Buffer) => this.log.write(chunk));

@@ -16,6 +16,23 @@ const REDRAW_MS = 1_000;
 
 /** Resolves with 0 when the task finished, 5 when it ended otherwise, 130 after Ctrl-C. */
 export async function followTask(context: Context, api: Api, taskId: TaskId): Promise<ExitCode> {
+  const { output } = context;
+  const last = await watchTask(context, api, taskId, ({ state }) => isEnded(state));
+  if (last === null) {
+    output.talk(`Stopped watching, the task goes on: hyperpilot task watch ${taskId}`);
+    return EXIT.interrupted;
+  }
+  if (!output.json) tellEnd(context, last);
+  return last.state === "finished" ? EXIT.success : EXIT.taskUnsuccessful;
+}
+
+/** Shows a task until it is over, which an ended one always is. Resolves with its last state; null after Ctrl-C. */
+export async function watchTask(
+  context: Context,
+  api: Api,
+  taskId: TaskId,
+  isOver: (detail: TaskDetail) => boolean,
+): Promise<TaskDetail | null> {
   const { clock, output } = context;
   const abort = new AbortController();
   const stopListening = context.onInterrupt(() => abort.abort(new Error("interrupted")));
@@ -36,24 +53,21 @@ export async function followTask(context: Context, api: Api, taskId: TaskId): Pr
     for await (const detail of states) {
       last = detail;
       view.show(detail);
+      if (isOver(detail)) break;
     }
   } finally {
     view.close();
     stopListening();
   }
-  if (abort.signal.aborted) {
-    output.talk(`Stopped watching, the task goes on: hyperpilot task watch ${taskId}`);
-    return EXIT.interrupted;
-  }
-  if (last === null || !isEnded(last.state)) {
+  if (abort.signal.aborted) return null;
+  if (last === null || !isOver(last)) {
     throw new HyperpilotError({
       code: "E_PROTOCOL",
       message: "The server ended the stream too early.",
       remedy: `Try again: hyperpilot task watch ${taskId}`,
     });
   }
-  if (!output.json) tellEnd(context, last);
-  return last.state === "finished" ? EXIT.success : EXIT.taskUnsuccessful;
+  return last;
 }
 
 function tellEnd({ output }: Context, detail: TaskDetail): void {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { BatchOf } from "../../protocol/batch.ts";
 import type { BatchCommand } from "../batch-command.ts";
 import type { SubmitRequest } from "../driver.ts";
-import { pilotSize } from "../pilot-size.ts";
+import { pilotSize } from "../../protocol/pilot-size.ts";
 import { gridEngineTruth, parseQstat } from "./gridengine-states.ts";
 import { shortOptions, type ScriptSystem } from "./script-driver.ts";
 

@@ -1,7 +1,7 @@
 /** The submit description of one pilot. Pure. */
 import type { BatchOf } from "../../protocol/batch.ts";
 import type { SubmitRequest } from "../driver.ts";
-import { pilotSize } from "../pilot-size.ts";
+import { pilotSize } from "../../protocol/pilot-size.ts";
 
 /** Attribute of a job that names its submission. */
 export const TAG_ATTRIBUTE = "HyperpilotSubmission";

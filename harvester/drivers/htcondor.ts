@@ -2,13 +2,14 @@
 import { writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { BatchOf } from "../../protocol/batch.ts";
-import { HyperpilotError, errorText } from "../../protocol/errors.ts";
+import { HyperpilotError } from "../../protocol/errors.ts";
 import { Absences, allFailed } from "../absence.ts";
 import type { BatchCommand } from "../batch-command.ts";
 import type { BatchDriver, BatchTruth, SubmitRequest } from "../driver.ts";
 import type { PilotLaunch } from "../launch.ts";
 import { pilotScript } from "../pilot-script.ts";
 import { submitDescription, TAG_ATTRIBUTE } from "./htcondor-description.ts";
+import { wordsOf } from "../words.ts";
 import { ATTRIBUTES, condorTruth, parseJobs, type CondorJob } from "./htcondor-states.ts";
 
 export interface HtCondorOptions {
@@ -66,9 +67,7 @@ export function createHtCondorDriver(options: HtCondorOptions): BatchDriver {
       try {
         return await truths(ids);
       } catch (error) {
-        const why =
-          error instanceof HyperpilotError ? (error.why ?? error.message) : errorText(error);
-        return allFailed(ids, why);
+        return allFailed(ids, wordsOf(error));
       }
     },
     async remove(submissionId) {

@@ -2,7 +2,7 @@
 import type { BatchOf } from "../../protocol/batch.ts";
 import type { SubmitRequest } from "../driver.ts";
 import { pilotScript } from "../pilot-script.ts";
-import { pilotSize } from "../pilot-size.ts";
+import { pilotSize } from "../../protocol/pilot-size.ts";
 
 export const APP_LABEL = "hyperpilot-pilot";
 export const TAG_LABEL = "hyperpilot/submission";

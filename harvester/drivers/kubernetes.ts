@@ -1,11 +1,12 @@
 /** Kubernetes: one Job per pilot, through kubectl. The boot file travels as a Secret on standard input and is mounted as a file. */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { z } from "zod";
 import type { BatchOf } from "../../protocol/batch.ts";
-import { HyperpilotError, errorText } from "../../protocol/errors.ts";
 import { Absences, allFailed } from "../absence.ts";
 import type { BatchCommand } from "../batch-command.ts";
 import type { BatchDriver, BatchTruth, SubmitRequest } from "../driver.ts";
+import { wordsOf } from "../words.ts";
 import {
   APP_LABEL,
   TAG_LABEL,
@@ -87,10 +88,13 @@ export function createKubernetesDriver({ batch, command }: KubernetesOptions): B
         }
         return absences.judge(ids, found, "Kubernetes");
       } catch (error) {
-        const why =
-          error instanceof HyperpilotError ? (error.why ?? error.message) : errorText(error);
-        return allFailed(ids, why);
+        return allFailed(ids, wordsOf(error));
       }
+    },
+    async fetchOutput(submissionId, directory) {
+      const words = ["logs", `job/${resourceName(submissionId)}`, "--tail=1000"];
+      const text = await command(["kubectl", ...target, ...words]);
+      writeFileSync(join(directory, "pilot.log"), text, { mode: 0o600 });
     },
     // A pod that was evicted is not started again: the planner submits a new pilot.
     capabilities: () => ({ restartsJobs: false, statusChunk: 100 }),

@@ -40,7 +40,8 @@ export function lastLine(file: string): string {
   }
 }
 
-function endOf(file: string, bytesMax: number): Buffer {
+/** The last bytes of a file. Errors: those of the system. */
+export function endOf(file: string, bytesMax: number): Buffer {
   const descriptor = openSync(file, "r");
   try {
     const { size } = fstatSync(descriptor);

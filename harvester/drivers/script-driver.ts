@@ -1,12 +1,13 @@
 /** What Slurm, Grid Engine, PBS and LSF have in common: a script on a shared file system, jobs found by their name. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { HyperpilotError, errorText } from "../../protocol/errors.ts";
+import { HyperpilotError } from "../../protocol/errors.ts";
 import { Absences, allFailed } from "../absence.ts";
 import type { BatchCommand } from "../batch-command.ts";
 import type { BatchDriver, BatchTruth, DriverCapabilities, SubmitRequest } from "../driver.ts";
 import type { PilotLaunch } from "../launch.ts";
 import { pilotScript } from "../pilot-script.ts";
+import { wordsOf } from "../words.ts";
 
 /** One job as the system lists it. */
 export interface ListedJob {
@@ -73,7 +74,7 @@ export function createScriptDriver(
         const truths = new Map([...jobs].map(([id, { truth }]) => [id, truth]));
         return absences.judge(ids, truths, system.name);
       } catch (error) {
-        return allFailed(ids, whyOf(error));
+        return allFailed(ids, wordsOf(error));
       }
     },
     async remove(submissionId) {
@@ -111,10 +112,6 @@ async function submit(
     why: `${words[0]}: ${said.trim().slice(0, 500)}`,
     remedy: "Look for a wrapper or a plugin of the site that changes what it prints.",
   });
-}
-
-function whyOf(error: unknown): string {
-  return error instanceof HyperpilotError ? (error.why ?? error.message) : errorText(error);
 }
 
 /** `--name=value` for each option that has a value. */

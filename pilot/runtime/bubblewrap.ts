@@ -43,7 +43,7 @@ export function createBubblewrap(options: BubblewrapOptions): Runtime {
     return {
       argv: [
         program,
-        ...ISOLATION,
+        ...isolation(request.standardInput),
         ...rootArguments(request, host, identity),
         ...gpuDevices(request.gpus).flatMap((path) => ["--dev-bind-try", path, path]),
         "--bind",
@@ -106,6 +106,15 @@ const ISOLATION: readonly string[] = [
   "--cap-drop",
   "ALL",
 ];
+
+/**
+ * A session of its own keeps a payload from a terminal, and from typing into it. A shell for a person needs the terminal: there
+ * the filter keeps it from typing.
+ */
+function isolation(input: PayloadRequest["standardInput"]): readonly string[] {
+  if (input?.type !== "terminal" || !input.hasFilter) return ISOLATION;
+  return [...ISOLATION.filter((word) => word !== "--new-session"), "--seccomp", "4"];
+}
 
 interface IdentityFiles {
   readonly passwd: string;

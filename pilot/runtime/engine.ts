@@ -130,7 +130,7 @@ class EngineRuntime implements Runtime {
       throw new HyperpilotError({ code: "E_RUNTIME", message: `${name} is not in PATH`, remedy });
     const container = this.#nextName();
     const program = this.#program;
-    const { workDirectory, temporaryDirectory, environment } = request;
+    const { workDirectory, temporaryDirectory, environment, standardInput } = request;
     const names = Object.keys(environment);
     const volumes = [
       [workDirectory, WORK_DIRECTORY_INSIDE],
@@ -145,10 +145,12 @@ class EngineRuntime implements Runtime {
         ...["run", "--name", container, ...isolation(), ...this.#dialect.runOptions],
         ...volumes.flatMap((parts) => ["--volume", volume(parts)]),
         ...this.#dialect.gpuOptions(request.gpus),
+        ...inputOptions(standardInput),
         ...["--workdir", WORK_DIRECTORY_INSIDE],
         ...names.flatMap((key) => ["--env", VARIABLE_PREFIX + key]),
         ...["--env", `HYPERPILOT_CONTAINER=${container}`, "--entrypoint", "/bin/sh"],
-        ...[image, "-c", prelude(names), "sh", "/bin/sh", "-c", request.exec],
+        ...[image, "-c", prelude(names, standardInput !== undefined), "sh"],
+        ...["/bin/sh", "-c", request.exec],
       ],
       environment: {
         ...program.environment,
@@ -180,28 +182,39 @@ function starter(program: EngineProgram, container: string): string {
 /**
  * Inside, before the user's text, as first process of the container: gives the variables their names back, so that none of
  * them reaches the engine's own program and the image's PATH stays in front; hands SIGTERM on to all processes; and
- * collects orphans, while the payload is a process that signals can end.
+ * collects orphans, while the payload is a process that signals can end. A shell for a person takes its place, as standard
+ * input is for processes in the foreground only.
  */
-function prelude(names: readonly string[]): string {
+function prelude(names: readonly string[], isShell: boolean): string {
   const variables = names
     .filter((key) => key !== "PATH" && key !== "PWD" && key !== "HOME")
     .map((key) => `${key}=$${VARIABLE_PREFIX}${key}; export ${key}`);
   const all = names.map((key) => VARIABLE_PREFIX + key);
   return [
-    "exec 2>&1",
+    isShell ? ":" : "exec 2>&1",
     ...variables,
     names.includes("PATH") ? `PATH="\${PATH:+$PATH:}$${VARIABLE_PREFIX}PATH"; export PATH` : ":",
     `HOME=${WORK_DIRECTORY_INSIDE}; PWD=${WORK_DIRECTORY_INSIDE}; export HOME PWD`,
     `unset asked HYPERPILOT_CONTAINER ${all.join(" ")}`,
-    "trap 'asked=yes; kill -s TERM -- -1' TERM",
-    '"$@" &',
-    "payload=$!",
-    "wait $payload",
-    "status=$?",
-    // The trap ends a wait early; 127 is that of a payload whose status was told already.
-    'while [ -n "$asked" ]; do asked=; wait $payload; again=$?; [ $again = 127 ] || status=$again; done',
-    "exit $status",
+    ...(isShell ? ['exec "$@"'] : AS_FIRST_PROCESS),
   ].join("\n");
+}
+
+const AS_FIRST_PROCESS: readonly string[] = [
+  "trap 'asked=yes; kill -s TERM -- -1' TERM",
+  '"$@" &',
+  "payload=$!",
+  "wait $payload",
+  "status=$?",
+  // The trap ends a wait early; 127 is that of a payload whose status was told already.
+  'while [ -n "$asked" ]; do asked=; wait $payload; again=$?; [ $again = 127 ] || status=$again; done',
+  "exit $status",
+];
+
+/** A terminal of the container's own: what runs in it cannot type into the person's. */
+function inputOptions(input: PayloadRequest["standardInput"]): readonly string[] {
+  if (input === undefined) return [];
+  return input.type === "terminal" ? ["--interactive", "--tty"] : ["--interactive"];
 }
 
 /**

@@ -1,5 +1,6 @@
 import { lstatSync, mkdirSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { HOST_SYSTEM_PATHS } from "../../protocol/host-paths.ts";
 
 /** What a `host:` payload sees of the node: system directories, and the few files below /etc that programs need. */
 export interface HostSystem {
@@ -8,17 +9,6 @@ export interface HostSystem {
   readonly links: readonly { readonly path: string; readonly target: string }[];
   readonly configuration: readonly string[];
 }
-
-const SYSTEM_PATHS = [
-  "/usr",
-  "/bin",
-  "/sbin",
-  "/lib",
-  "/lib32",
-  "/lib64",
-  "/libx32",
-  "/opt",
-] as const;
 
 /** Loader, names, certificates, time zone, alternatives. Neither keys (/etc/ssl/private) nor users nor services. */
 const CONFIGURATION_PATHS = [
@@ -41,7 +31,7 @@ const CONFIGURATION_PATHS = [
 export function readHostSystem(): HostSystem {
   const directories: string[] = [];
   const links: { path: string; target: string }[] = [];
-  for (const path of SYSTEM_PATHS) {
+  for (const path of HOST_SYSTEM_PATHS) {
     const entry = lstatSync(path, { throwIfNoEntry: false });
     if (entry?.isSymbolicLink() === true) links.push({ path, target: readlinkSync(path) });
     else if (entry?.isDirectory() === true) directories.push(path);

@@ -25,7 +25,15 @@ export interface PayloadRequest {
   readonly gpus: readonly Gpu[];
   /** Further absolute paths inside at which the work directory is found; steering's docker-arguments form names them. */
   readonly mounts?: readonly string[];
+  /**
+   * What the payload reads its commands from, as a person's shell; by default nothing. With a terminal, descriptor 4 is open on a
+   * terminalFilter, if there is one.
+   */
+  readonly standardInput?: StandardInput;
 }
+
+export type StandardInput =
+  { readonly type: "pipe" } | { readonly type: "terminal"; readonly hasFilter: boolean };
 
 /** A command line for the spawner: run as it is, without a shell, with this environment and nothing else. */
 export interface PayloadCommand {
@@ -87,6 +95,8 @@ export interface ImageStore {
   open(entry: string): Promise<{ readonly image: string; readonly sizeBytes: number } | null>;
   /** Removes image and entry; false when something still uses it. */
   remove(entry: string): Promise<boolean>;
+  /** What `command` takes for an image that was built on this node, such as `localhost/group/image:tag`; null when it is not there. */
+  findLocal?(name: string): Promise<string | null>;
 }
 
 export interface PullRequest {

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { WebSocket } from "ws";
 import { decodeFrame, encode } from "../../protocol/codec.ts";
-import { ToHarvesterFrame, type FromHarvester } from "../../protocol/harvester-messages.ts";
+import { ToHarvesterFrame, type FromHarvesterInput } from "../../protocol/harvester-messages.ts";
 import {
   PilotSessionAnswer,
   type FromPilot,
@@ -50,7 +50,7 @@ export async function drawSecrets(
 ): Promise<string[]> {
   const socket = await openSocket(options.server, HARVESTER_SOCKET_PATH, options.harvesterToken);
   const secrets: string[] = [];
-  const report = (): FromHarvester => ({
+  const report = (): FromHarvesterInput => ({
     type: "report",
     queue: options.queue,
     submissions: [],
@@ -67,7 +67,7 @@ export async function drawSecrets(
         else socket.send(encode([report()]));
       }
     });
-    const hello: FromHarvester = {
+    const hello: FromHarvesterInput = {
       type: "hello",
       protocol: OUR_RANGE,
       harvester: "bench",

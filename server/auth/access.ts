@@ -49,6 +49,11 @@ export function mayTouch(principal: Principal, owner: string): boolean {
   return principal.user === owner || principal.roles.includes("admin");
 }
 
+/** Whether the principal may learn that `owner` runs something: ids and names, no content. */
+export function mayName(principal: Principal, owner: string): boolean {
+  return mayTouch(principal, owner) || principal.roles.includes("operator");
+}
+
 function hasRole(principal: Principal, roles: readonly RoleName[]): boolean {
   return principal.roles.some((role) => roles.includes(role));
 }

@@ -33,19 +33,25 @@ export interface IssuerDeps {
   readonly draw?: () => DrawnSecret;
 }
 
+export type BootSecretIssuer = (wish: {
+  readonly session: SessionId;
+  readonly queue: string;
+  /** Id of the harvester behind the session. */
+  readonly harvester: string;
+  readonly count: number;
+}) => void;
+
 /**
  * Draws `count` secrets, journals their hashes, then sends them to the harvester. Nothing is left of a secret whose
  * sending failed but its hash: the harvester asks again.
  */
-export function createBootSecretIssuer(
-  deps: IssuerDeps,
-): (session: SessionId, queue: string, count: number) => void {
-  return (session, queue, count) => {
+export function createBootSecretIssuer(deps: IssuerDeps): BootSecretIssuer {
+  return ({ session, queue, harvester, count }) => {
     const { draw = drawBootSecret } = deps;
     const length = Math.min(count, HARVESTER.submissionsPerReportMax);
     const drawn = Array.from({ length }, () => draw());
     const secrets = drawn.map(({ id, sha256 }) => ({ submissionId: id, sha256 }));
-    const command = { type: "addBootSecrets", queue, secrets } as const;
+    const command = { type: "addBootSecrets", queue, harvester, secrets } as const;
     deps
       .engine()
       .execute<"addBootSecrets">(SERVER_PRINCIPAL, command)

@@ -91,7 +91,8 @@ async function ofHarvester(deps: ListenerDeps, bearer: string): Promise<Identity
   if (record === null) authorize({ type: "nobody" }, "harvester");
   else {
     authorize({ type: "user", principal: record.role, tokenId: record.id }, "harvester");
-    return { peer: harvesterPeer(record.role.user), pilotId: null, tokenId: record.id };
+    const peer = harvesterPeer({ id: record.id, user: record.role.user });
+    return { peer, pilotId: null, tokenId: record.id };
   }
   throw new Error("a harvester without a token was let in");
 }

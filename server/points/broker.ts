@@ -8,18 +8,18 @@ import { setWaiting, type LivePilot, type LiveSlot, type SlotRef } from "../live
 import { isSegmented, maxPointsOf, segmentName } from "../tasks/segments.ts";
 import { drawPoint } from "../tasks/while-steering.ts";
 import { effect, emit, type Turn } from "../turn.ts";
-import { isCoolingDown } from "./cooldowns.ts";
 import {
   compareShares,
   endJob,
   mayDrawPoint,
   mayStartJob,
+  mayUseNode,
   reasonToEndJob,
   slotFits,
   slotFitsFirst,
   takesPoints,
-  walltimeSuffices,
 } from "./jobs.ts";
+import { pointSeedText, seedOf } from "./seed.ts";
 
 /** Starts jobs on waiting slots while there are points that fit; slots still idle then draw points for tasks that want it. */
 export function dispatch(turn: Turn): void {
@@ -99,6 +99,7 @@ function grantRun(turn: Turn, task: Task, pilot: LivePilot, slot: LiveSlot): voi
     jobId: null,
     pilotId: pilot.id,
     slot: slot.index,
+    node: pilot.capacity.node,
   });
   setWaiting(turn.live, pilot, slot, false);
   const item = { type: "steering", taskId: task.id, run: run.run } as const;
@@ -109,7 +110,7 @@ function grantRun(turn: Turn, task: Task, pilot: LivePilot, slot: LiveSlot): voi
     slot: slot.index,
     attempt: run.try,
     pointText: "",
-    seed: seedOf(turn, `${task.spec.seed}:run:${run.run}`),
+    seed: seedOf(turn.ports.sha256, `${task.spec.seed}:run:${run.run}`),
     token: turn.ports.leaseToken(item, run.epoch),
     // Unreduced: steering programs subtract the pending points themselves, in each segment (iDDS's contract).
     steering: { numPoints: nPointsPerIteration, maxPoints: maxPointsOf(task) },
@@ -138,10 +139,7 @@ function serveClass(
     const queue = turn.core.queues.get(pilot.queue);
     if (queue === undefined || !takesPoints(queue)) return;
     fitting ??= candidates.filter((task) => fits(task, queue, slot));
-    const accepts = (one: Task): boolean =>
-      mayTake(one) &&
-      walltimeSuffices(one, pilot, turn.now.monotonicMs) &&
-      !isCoolingDown(turn.live, one, pilot, turn.now.monotonicMs);
+    const accepts = (one: Task): boolean => mayTake(one) && mayUseNode(turn, one, pilot);
     let task = smallestShare(turn.core, fitting, accepts);
     while (task !== null && task.counts.ready === 0 && !drawPoint(turn, task)) {
       const usedUp = task;
@@ -221,17 +219,12 @@ function grantedItem(turn: Turn, task: Task, point: Point, slot: LiveSlot): Gran
     slot: slot.index,
     attempt: point.attempts + 1,
     pointText: point.text,
-    seed: seedOf(turn, `${task.spec.seed}:${point.id}`),
+    seed: seedOf(turn.ports.sha256, pointSeedText(task.spec.seed, point.id)),
     token: turn.ports.leaseToken(item, point.epoch),
     ...(checkpoints.length === 0 ? {} : { checkpoints: [...checkpoints] }),
   };
   if (!isSegmented(task)) return granted;
   return { ...granted, segment: { id: point.segment, name: segmentName(task, point.segment) } };
-}
-
-/** First 32 bits, big-endian, of the text's SHA-256: equal in all attempts of a point and all tries of a run. */
-function seedOf(turn: Turn, text: string): number {
-  return Number.parseInt(turn.ports.sha256(text).slice(0, 8), 16);
 }
 
 /** Sends items under the next grant number, with the specifications that this session has not seen. */

@@ -6,6 +6,7 @@ import { unchargedActiveJobs, type Core, type Job, type Task } from "../core.ts"
 import type { JobEndReason } from "../events.ts";
 import type { LivePilot, LiveSlot } from "../live.ts";
 import { emit, type Turn } from "../turn.ts";
+import { isCoolingDown } from "./cooldowns.ts";
 
 /** Whether points of the task may be granted at all in its present state. */
 export function mayGrant(task: Task): boolean {
@@ -54,10 +55,14 @@ export function queueLacks(task: Task, queue: QueueConfig): string[] {
     lacks.push("does not reach the internet, which the task asks for");
   const { walltimeSeconds } = queue.slot;
   const neededSeconds = walltimeNeededSeconds(task);
-  if (walltimeSeconds !== null && walltimeSeconds <= neededSeconds)
+  if (walltimeSeconds !== null && neededSeconds >= walltimeSeconds) {
+    const { timeoutSeconds } = task.spec.evaluation;
+    const takes = timeoutSeconds === null ? "takes" : "may take";
+    const seconds = Math.round(neededSeconds - TASK.walltimeReserveSeconds);
     lacks.push(
-      `ends its pilots after ${walltimeSeconds} s and one evaluation takes ${Math.round(neededSeconds)} s with its reserve; save checkpoints (--checkPointToSave) or use another queue`,
+      `has ${walltimeSeconds} s as walltime of its pilots, and an evaluation ${takes} ${seconds} s; checkpoints (--checkPointToSave) would let it go on in the next pilot`,
     );
+  }
   return lacks;
 }
 
@@ -104,6 +109,14 @@ export function walltimeNeededSeconds(task: Task): number {
   return needed + TASK.walltimeReserveSeconds;
 }
 
+/** Whether nothing about the pilot's node keeps the task off it now: the walltime left, failures just seen there. */
+export function mayUseNode({ live, now }: Turn, task: Task, pilot: LivePilot): boolean {
+  return (
+    walltimeSuffices(task, pilot, now.monotonicMs) &&
+    !isCoolingDown(live, task, pilot, now.monotonicMs)
+  );
+}
+
 /** Median duration of the last evaluations that gave a loss; null before the first. */
 export function medianSeconds(task: Task): number | null {
   if (task.durations.length === 0) return null;
@@ -138,8 +151,8 @@ export function reasonToEndJob(
   if (slot === undefined || queue === undefined || !takesPoints(queue)) return "pilotGone";
   for (const other of turn.core.activeTasks) {
     if (other === task || !mayStartJob(other)) continue;
-    if (compareShares(turn.core, other, task) < 0 && slotFits(other, queue, slot))
-      return "fairShare";
+    if (compareShares(turn.core, other, task) > 0 || !slotFits(other, queue, slot)) continue;
+    if (mayUseNode(turn, other, pilot)) return "fairShare";
   }
   return null;
 }

@@ -3,7 +3,7 @@ import { TASK } from "../../protocol/limits.ts";
 import type { ImageCause } from "../../protocol/pilot-messages.ts";
 import { nodeKey, type Point, type Task } from "../core.ts";
 import type { EventOf, JobEndReason, LeaseEndReason } from "../events.ts";
-import { setWaiting, type LivePilot } from "../live.ts";
+import { drainPilot } from "../pilot-drain.ts";
 import { effect, emit, type Turn } from "../turn.ts";
 import { endJob } from "./jobs.ts";
 
@@ -31,6 +31,7 @@ export function endLease(turn: Turn, task: Task, point: Point, end: LeaseEnd): v
     infrastructure: end.infrastructure,
     seq: end.seq,
     node: point.node,
+    queue,
     detail: end.detail,
     ...end.left,
     ...(end.imageCause === undefined ? {} : { imageCause: end.imageCause }),
@@ -111,6 +112,7 @@ export function endRunLease(turn: Turn, task: Task, reason: LeaseEndReason, deta
     infrastructure: false,
     seq: null,
     node: turn.live.pilots.get(pilotId)?.capacity.node ?? "",
+    queue: turn.live.pilots.get(pilotId)?.queue ?? "",
     detail,
     previousSeq: 0,
   });
@@ -126,18 +128,6 @@ function drainBadNode(turn: Turn, queue: string, node: string): void {
   for (const pilot of turn.live.pilots.values()) {
     if (pilot.queue === queue && pilot.capacity.node === node) drainPilot(turn, pilot, reason);
   }
-}
-
-/** The pilot takes no further items; what runs there ends by itself. */
-export function drainPilot(turn: Turn, pilot: LivePilot, reason: string): void {
-  pilot.draining = true;
-  for (const slot of pilot.slots) setWaiting(turn.live, pilot, slot, false);
-  if (pilot.session === null) return;
-  effect(turn, {
-    type: "toPilot",
-    session: pilot.session,
-    message: { type: "drain", stopRunning: false, reason },
-  });
 }
 
 /** Takes a leased or ready point out for good; a running payload is stopped, its epoch is raised in the same event. */

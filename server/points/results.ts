@@ -25,7 +25,7 @@ export function onResult(turn: Turn, pilot: LivePilot, result: Result): void {
   answer(turn, pilot, result, verdict.type === "stale" ? "stale" : "accepted");
   if (result.next === null && isLeaving(result)) takeNoMore(turn, pilot);
   if (verdict.type === "current") {
-    record(turn, verdict.task, verdict.point, result);
+    record(turn, { task: verdict.task, point: verdict.point, pilot }, result);
     noteNode(turn, verdict.task, pilot, result.outcome);
   }
   goOn(turn, pilot, result, verdict.type === "stale" ? null : verdict);
@@ -93,7 +93,13 @@ export function answer(
   effect(turn, { type: "toPilot", session: pilot.session, message });
 }
 
-function record(turn: Turn, task: Task, point: Point, result: Result): void {
+interface Recorded {
+  readonly task: Task;
+  readonly point: Point;
+  readonly pilot: LivePilot;
+}
+
+function record(turn: Turn, { task, point, pilot }: Recorded, result: Result): void {
   const { outcome } = result;
   if (result.log !== "") {
     effect(turn, {
@@ -114,6 +120,7 @@ function record(turn: Turn, task: Task, point: Point, result: Result): void {
     seq: result.seq,
     attempt,
     node: point.node,
+    queue: task.jobs.get(point.jobId)?.queue ?? pilot.queue,
     outcome,
     durationSeconds: result.durationSeconds,
     ...(result.metadata === undefined ? {} : { metadata: result.metadata }),

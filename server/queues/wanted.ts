@@ -3,10 +3,10 @@ import { lackingFor } from "../../protocol/resources.ts";
 import { isBuiltin } from "../../protocol/task.ts";
 import type { QueueConfig } from "../../protocol/queue.ts";
 import { pendingCount, type Core, type Task } from "../core.ts";
-import { PAUSED_PREFIX } from "../../protocol/harvester-messages.ts";
-import type { Live, LiveHarvester } from "../live.ts";
+import type { Live } from "../live.ts";
 import { jobLimitReached, mayGrant, queueLacks, slotOffer } from "../points/jobs.ts";
 import { demandByQueue, wantedPilots } from "./demand.ts";
+import { serves } from "./holders.ts";
 
 /** Pilots wanted per queue. */
 export function wantedByQueue(core: Core, live: Live): Map<string, number> {
@@ -51,13 +51,8 @@ function offeredNow(live: Live, queue: QueueConfig, configured: number): number 
     if (pilot.queue === queue.name && pilot.session !== null) connected += pilot.slots.length;
   if (![...live.harvesters.values()].some((harvester) => serves(harvester, queue)))
     return Math.min(connected, configured);
-  const isPaused = live.queues.get(queue.name)?.lastError?.startsWith(PAUSED_PREFIX) === true;
+  const isPaused = (live.queues.get(queue.name)?.health.probeInSeconds ?? null) !== null;
   return isPaused ? Math.min(Math.max(1, connected), configured) : configured;
-}
-
-/** Whether the harvester submits for the queue. */
-export function serves(harvester: LiveHarvester, queue: QueueConfig): boolean {
-  return harvester.sites.length === 0 || harvester.sites.includes(queue.site);
 }
 
 /** Runs of container steering that are open now. */

@@ -20,7 +20,7 @@ export interface RestDeps {
   readonly engine: Engine;
   readonly blobs: Blobs;
   readonly logs: Logs;
-  readonly journal: Pick<Journal, "event">;
+  readonly journal: Pick<Journal, "event" | "read">;
   readonly sessions: Pick<Sessions, "isAlive" | "cut" | "closeOfToken" | "count">;
   readonly sessionTokens: SessionTokens;
   readonly leaseTokens: LeaseTokens;

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { HyperpilotError } from "../../protocol/errors.ts";
 import { PilotSessionRequest } from "../../protocol/pilot-messages.ts";
-import { SERVER } from "../../protocol/limits.ts";
+import { PILOT, SERVER } from "../../protocol/limits.ts";
 import { taskOfLease } from "../auth/lease-tokens.ts";
 import { steeringInput } from "../tasks/steering-files.ts";
 import { exchangeBootSecret } from "../gateway/boot-secrets.ts";
@@ -29,6 +29,7 @@ export function pilotHandlers(
         const part = { code: "E_USAGE", where: "The body", schema: PilotSessionRequest } as const;
         throw refusedInput(parsed.error, part);
       }
+      if (parsed.data.timeMs !== undefined) checkClock(parsed.data.timeMs, deps.clock.wallMs());
       const secret = caller.type === "boot" ? caller.secret : "";
       return exchangeBootSecret(deps, secret, parsed.data.instance);
     },
@@ -99,4 +100,17 @@ const TOO_MANY_UPLOADS = {
 function leaseOf(caller: Call<"putLog">["caller"]) {
   if (caller.type === "lease") return caller;
   throw new Error("a route of leases was opened without a lease");
+}
+
+/** Refuses a node whose clock is far from ours, before its pilot counts as connected. Errors: E_CONFIG. */
+function checkClock(nodeMs: number, ourMs: number): void {
+  const offsetSeconds = Math.round((nodeMs - ourMs) / 1_000);
+  if (Math.abs(offsetSeconds) <= PILOT.clockOffsetSecondsMax) return;
+  const how = offsetSeconds > 0 ? "ahead of" : "behind";
+  throw new HyperpilotError({
+    code: "E_CONFIG",
+    message: `The clock of this node is ${Math.abs(offsetSeconds)} s ${how} the server's.`,
+    why: "What is left of the walltime and whether certificates are valid is read off it.",
+    remedy: "Set the clock: look whether chronyd or ntpd runs on the node, and on the server.",
+  });
 }

@@ -1,6 +1,8 @@
 /** Routes of points: lists, attempts, output. */
 import { HyperpilotError } from "../../protocol/errors.ts";
 import { SERVER } from "../../protocol/limits.ts";
+import { sha256Hex } from "../auth/tokens.ts";
+import { pointSeedText, seedOf } from "../points/seed.ts";
 import {
   attemptViews,
   isHistory,
@@ -30,8 +32,9 @@ export function pointHandlers(
         const task = visibleTask(core, caller.principal, params.taskId);
         const point = pointIn(task, params.pointId);
         const warnings = pointWarnings(core, live, params.taskId).get(point) ?? [];
+        const seed = seedOf(sha256Hex, pointSeedText(task.spec.seed, point.id));
         const { historySeq, attempts } = point;
-        return { view: pointView(task, point), historySeq, attempts, warnings };
+        return { view: { ...pointView(task, point), seed }, historySeq, attempts, warnings };
       });
       const events = await readHistory(deps, seen.historySeq);
       return {

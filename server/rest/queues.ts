@@ -1,5 +1,6 @@
 /** Routes of queues and pilots. */
 import { HyperpilotError } from "../../protocol/errors.ts";
+import { queueFields, valueAt } from "../../protocol/queue-fields.ts";
 import { pilotPage, queueViews } from "../views/queues.ts";
 import type { Handlers } from "./call.ts";
 import type { RestDeps } from "./context.ts";
@@ -13,7 +14,7 @@ export function queueHandlers(
       items: await engine.read((core, live) => queueViews(core, live)),
       nextCursor: null,
     }),
-    putQueue: async ({ caller, params, body }) => {
+    putQueue: async ({ caller, params, query, body, request }) => {
       if (params.name !== body.name) {
         throw new HyperpilotError({
           code: "E_QUEUE_CONFIG",
@@ -21,7 +22,12 @@ export function queueHandlers(
           remedy: "Use the same name in both.",
         });
       }
-      return engine.execute<"putQueue">(caller.principal, { type: "putQueue", config: body });
+      const given = queueFields(body.batch.kind)
+        .map(({ path }) => path)
+        .filter((path) => valueAt(request.body, path) !== undefined);
+      const source = query.source === undefined ? {} : { source: query.source };
+      const command = { type: "putQueue", config: body, given, ...source } as const;
+      return engine.execute<"putQueue">(caller.principal, command);
     },
     removeQueue: ({ caller, params }) =>
       engine.execute<"removeQueue">(caller.principal, { type: "removeQueue", name: params.name }),

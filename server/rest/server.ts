@@ -17,6 +17,7 @@ import { pilotHandlers } from "./pilots.ts";
 import { pointHandlers } from "./points.ts";
 import { queueHandlers } from "./queues.ts";
 import { secretHandlers } from "./secrets.ts";
+import { siteHandlers } from "./site.ts";
 import { taskHandlers } from "./tasks.ts";
 import { endIfSlow, receiveDeadlineMs, uploadHandlers } from "./uploads.ts";
 import { createWatching } from "./watch.ts";
@@ -89,6 +90,7 @@ function register(app: FastifyInstance, deps: RestDeps): void {
     ...taskHandlers(deps),
     ...pointHandlers(deps),
     ...queueHandlers(deps),
+    ...siteHandlers(deps),
     ...pilotHandlers(deps),
     ...uploadHandlers(deps),
     ...leaseFileHandlers(deps),

@@ -1,4 +1,5 @@
 /** Routes of searches. */
+import type { Readable } from "node:stream";
 import { z } from "zod";
 import { HyperpilotError } from "../../protocol/errors.ts";
 import type { Limits } from "../../protocol/task.ts";
@@ -14,6 +15,7 @@ type TaskRoutes =
   | "submitTask"
   | "listTasks"
   | "showTask"
+  | "taskFiles"
   | "listSegments"
   | "why"
   | "controlTask"
@@ -44,11 +46,17 @@ export function taskHandlers(deps: RestDeps): Pick<Handlers, TaskRoutes> {
         const detail = taskDetail(task);
         return { ...detail, warnings: [...detail.warnings, ...taskWarnings(core, live, task)] };
       }),
+    taskFiles: (call) => sendFiles(deps, call),
     listSegments: ({ caller, params, query }) =>
       engine.read((core) => segmentPage(visibleTask(core, caller.principal, params.taskId), query)),
     why: ({ caller, params }) =>
       engine.read((core, live) =>
-        explain(core, live, visibleTask(core, caller.principal, params.taskId)),
+        explain(
+          core,
+          live,
+          visibleTask(core, caller.principal, params.taskId),
+          deps.clock.monotonicMs(),
+        ),
       ),
     controlTask: async (call) => {
       const taskId = await check(call);
@@ -78,6 +86,21 @@ export function taskHandlers(deps: RestDeps): Pick<Handlers, TaskRoutes> {
       });
     },
   };
+}
+
+/** The tarball that was submitted with the task. */
+async function sendFiles(
+  { engine, blobs }: RestDeps,
+  { caller, params: { taskId }, reply }: Call<"taskFiles">,
+): Promise<Readable> {
+  const sha256 = await engine.read(
+    (core) => visibleTask(core, caller.principal, taskId).spec.sandboxSha256,
+  );
+  const found = sha256 === null ? null : await blobs.get(sha256);
+  if (found === null)
+    throw new HyperpilotError({ code: "E_NOT_FOUND", message: `Task ${taskId} has no files.` });
+  reply.type("application/gzip").header("content-length", found.info.sizeBytes);
+  return found.stream;
 }
 
 /** The limits that the request names; the schema fills in defaults for the others, which must not be set by it. */

@@ -47,7 +47,15 @@ export function endIfSlow(request: Pick<FastifyRequest, "headers" | "raw">, cloc
   const timer = clock.setTimer(receiveDeadlineMs(bytes), () => {
     if (!request.raw.complete) request.raw.destroy();
   });
-  request.raw.once("close", () => timer.cancel());
+  const { raw } = request;
+  // Of a body that nobody read, only the connection tells the end.
+  const end = (): void => {
+    timer.cancel();
+    raw.off("close", end);
+    raw.socket.off("close", end);
+  };
+  raw.once("close", end);
+  raw.socket.once("close", end);
 }
 
 /** Content-Length, which the HTTP parser enforces: checked before a byte is read. */

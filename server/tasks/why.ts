@@ -1,33 +1,37 @@
 /** Answers "why is nothing running": one cause, one sentence, one remedy, and the queues that were looked at. */
 import { lackingFor } from "../../protocol/resources.ts";
 import type { QueueConfig } from "../../protocol/queue.ts";
-import type { WhyAnswer, WhyCode } from "../../protocol/rest.ts";
+import type { WhyAnswer } from "../../protocol/rest.ts";
+import type { QueueWhyAnswer } from "../../protocol/site.ts";
 import { isBuiltin } from "../../protocol/task.ts";
 import { isEnded } from "../../protocol/states.ts";
 import { pendingCount, type Core, type OpenRun, type Task } from "../core.ts";
-import { liveQueue, type Live, type LivePilot } from "../live.ts";
+import type { Live } from "../live.ts";
 import { jobLimitReached, queueLacks, slotOffer } from "../points/jobs.ts";
+import { explainQueue } from "../queues/funnel.ts";
 import { taskWarnings } from "../views/warnings.ts";
+import {
+  count,
+  noPilot,
+  noQueueFits,
+  pauseCause,
+  type Cause,
+  type Funnel,
+  type QueueLook,
+} from "./placement-causes.ts";
 import { cadenceRemedy, cadenceWarnings } from "./submission.ts";
 
-interface QueueLook {
-  readonly queue: QueueConfig;
-  readonly pilots: readonly LivePilot[];
-  readonly slots: number;
-  readonly freeSlots: number;
-  readonly lacks: readonly string[];
-  /** The queue itself fits, whatever its state. */
-  readonly fits: boolean;
-}
-
-/** Explains the task's present state. Pure: `core` and `live` are only read. */
-export function explain(core: Core, live: Live, task: Task): WhyAnswer {
+/** Explains the task's present state at this monotonic time. Pure: `core` and `live` are only read. */
+export function explain(core: Core, live: Live, task: Task, nowMs = 0): WhyAnswer {
   const looks = [...core.queues.values()].map((queue) => lookAt(core, live, task, queue));
-  const { code, sentence, remedy } = cause(live, task, looks);
+  const funnel = (queue: QueueConfig): QueueWhyAnswer => explainQueue(core, live, queue, nowMs);
+  const found = cause(task, looks, funnel);
+  const { code, sentence, remedy } = found;
   return {
     code,
     sentence,
     remedy,
+    cause: found.cause ?? null,
     warnings: taskWarnings(core, live, task),
     queues: looks.map((look) => ({
       name: look.queue.name,
@@ -74,13 +78,7 @@ function smallest(all: readonly string[][]): string[] {
   return all.reduce((least, one) => (one.length < least.length ? one : least), all[0] ?? []);
 }
 
-interface Cause {
-  readonly code: WhyCode;
-  readonly sentence: string;
-  readonly remedy: string;
-}
-
-function cause(live: Live, task: Task, looks: readonly QueueLook[]): Cause {
+function cause(task: Task, looks: readonly QueueLook[], funnel: Funnel): Cause {
   const { id, counts } = task;
   if (isEnded(task.state)) {
     return {
@@ -91,14 +89,15 @@ function cause(live: Live, task: Task, looks: readonly QueueLook[]): Cause {
   }
   if (task.state === "paused") {
     const sentence = `Task ${id} is paused: ${task.reason}.${counts.leased > 0 ? ` ${counts.leased} running evaluations go on to their end.` : ""}`;
-    return { code: "paused", sentence, remedy: `hyperpilot task resume ${id}` };
+    const remedy = `hyperpilot task resume ${id}`;
+    return { code: "paused", sentence, remedy, cause: pauseCause(task) };
   }
   if (task.run?.lease === null && !isBuiltin(task.spec.steering) && pendingCount(task) === 0)
-    return steeringWaits(looks, task.run);
-  const placement = placementCause(live, looks);
+    return steeringWaits(looks, task.run, funnel);
+  const placement = placementCause(task, looks, funnel);
   if (placement !== null && counts.leased === 0) return placement;
   if (counts.leased > 0) return runningCause(task, looks);
-  return waitingCause(task, looks);
+  return waitingCause(task, looks, funnel);
 }
 
 function afterEnd(task: Task): string {
@@ -112,19 +111,9 @@ function afterEnd(task: Task): string {
 }
 
 /** No queue can start the task now. */
-function placementCause(live: Live, looks: readonly QueueLook[]): Cause | null {
+function placementCause(task: Task, looks: readonly QueueLook[], funnel: Funnel): Cause | null {
   const fitting = looks.filter((look) => look.fits);
-  if (fitting.length === 0) {
-    return {
-      code: "noQueueFits",
-      sentence:
-        looks.length === 0
-          ? "No queue is configured, so there is nowhere to run."
-          : `None of ${count(looks.length, "queue")} fits: ${looks.map((look) => `${look.queue.name} ${look.lacks[0] ?? ""}`).join("; ")}.`,
-      remedy:
-        "Ask for less (--cpus, --memory, --gpus, --internet), or add a queue: hyperpilot site queue add",
-    };
-  }
+  if (fitting.length === 0) return noQueueFits(task, looks);
   const open = fitting.filter(
     (look) => look.queue.state === "online" || look.queue.state === "test",
   );
@@ -133,34 +122,28 @@ function placementCause(live: Live, looks: readonly QueueLook[]): Cause | null {
     return {
       code: "queueOffline",
       sentence: `Every queue that fits is switched off: ${names}.`,
-      remedy: `hyperpilot site queue set-state ${fitting[0]?.queue.name ?? ""} online`,
+      remedy: `hyperpilot site queue online ${fitting[0]?.queue.name ?? ""}`,
+      cause: fitting.some((look) => look.queue.state === "offline")
+        ? "queueOffline"
+        : "queueDrained",
     };
   }
-  if (open.every((look) => look.pilots.length === 0)) return noPilot(live, open);
+  if (open.every((look) => look.pilots.length === 0))
+    return noPilot(
+      "No pilot is connected",
+      open.map((look) => look.queue),
+      funnel,
+    );
   if (open.every((look) => look.lacks.includes("all its pilots are draining"))) {
     return {
       code: "nodesDrained",
       sentence:
         "Every connected pilot of the queues that fit is draining; its node failed again and again.",
-      remedy: "hyperpilot site pilots, then look at the nodes",
+      remedy: "hyperpilot site nodes --bad",
+      cause: "nodesDrained",
     };
   }
   return null;
-}
-
-function noPilot(live: Live, open: readonly QueueLook[]): Cause {
-  const parts = open.map(({ queue }) => {
-    const state = liveQueue(live, queue.name);
-    if (state.harvester === null) return `no harvester serves ${queue.name}`;
-    if (state.lastError !== null) return `submitting to ${queue.name} failed: ${state.lastError}`;
-    const waiting = state.submissions.filter((one) => one.state !== "ended").length;
-    return `${queue.name} has ${count(waiting, "submission")} and none has connected yet`;
-  });
-  return {
-    code: "noPilotYet",
-    sentence: `No pilot is connected: ${parts.join("; ")}.`,
-    remedy: "hyperpilot site queues",
-  };
 }
 
 function runningCause(task: Task, looks: readonly QueueLook[]): Cause {
@@ -181,6 +164,7 @@ function runningCause(task: Task, looks: readonly QueueLook[]): Cause {
       code: "limitsKeepSlotsIdle",
       sentence: `${running}${slots} ${idle}`,
       remedy: cadenceRemedy(task),
+      cause: "limitsKeepSlotsIdle",
     };
   }
   if (counts.ready > 0) {
@@ -215,10 +199,10 @@ function freeSlots(looks: readonly QueueLook[]): number {
   return looks.reduce((sum, look) => sum + (look.lacks.length === 0 ? look.freeSlots : 0), 0);
 }
 
-function waitingCause(task: Task, looks: readonly QueueLook[]): Cause {
+function waitingCause(task: Task, looks: readonly QueueLook[], funnel: Funnel): Cause {
   const { id, counts, run } = task;
   if (run !== null && run.lease === null && !isBuiltin(task.spec.steering)) {
-    return steeringWaits(looks, run);
+    return steeringWaits(looks, run, funnel);
   }
   if (run !== null) return steeringRuns(task, run);
   if (jobLimitReached(task)) {
@@ -252,23 +236,25 @@ function steeringRuns(task: Task, run: OpenRun): Cause {
 }
 
 /** An open run of a container that no central slot has taken yet. */
-function steeringWaits(looks: readonly QueueLook[], run: OpenRun): Cause {
+function steeringWaits(looks: readonly QueueLook[], run: OpenRun, funnel: Funnel): Cause {
   const central = looks.filter((look) => look.queue.role === "central");
   const pilots = central.reduce((sum, look) => sum + look.pilots.length, 0);
   const names = central.map((look) => `${look.queue.name} (${look.queue.state})`).join(", ");
+  if (central.length > 0 && pilots === 0) {
+    const what = `Run ${run.run} of the steering waits for a central slot: no pilot is connected in ${names}`;
+    return noPilot(
+      what,
+      central.map((look) => look.queue),
+      funnel,
+    );
+  }
   const why =
     central.length === 0
       ? "no queue with role 'central' is configured"
-      : pilots === 0
-        ? `no pilot is connected in ${names}`
-        : `the ${count(pilots, "pilot")} of ${names} run the steering of other searches`;
+      : `the ${count(pilots, "pilot")} of ${names} run the steering of other searches`;
   return {
     code: pilots === 0 ? "noPilotYet" : "steeringRunning",
     sentence: `Run ${run.run} of the steering waits for a central slot: ${why}.`,
     remedy: "hyperpilot site queues",
   };
-}
-
-function count(amount: number, noun: string): string {
-  return `${amount} ${noun}${amount === 1 ? "" : "s"}`;
 }

@@ -3,8 +3,8 @@ import { SUBMISSION_STATES, type SubmissionState } from "../../protocol/harveste
 import { itemKey } from "../../protocol/ids.ts";
 import type { QueueConfig } from "../../protocol/queue.ts";
 import type { PilotView, QueueView } from "../../protocol/rest.ts";
-import { mayTouch } from "../auth/access.ts";
-import type { Core } from "../core.ts";
+import { mayName } from "../auth/access.ts";
+import type { Core, LeaseRef } from "../core.ts";
 import type { Principal } from "../inbox.ts";
 import type { Live, LivePilot } from "../live.ts";
 import { firstOf, pageLimit, pageOf, type Page, type PageRequest } from "./page.ts";
@@ -34,7 +34,7 @@ function queueView(
     SubmissionState,
     number
   >;
-  for (const { state } of queue?.submissions ?? []) submissions[state] += 1;
+  for (const state of SUBMISSION_STATES) submissions[state] = queue?.totals[state] ?? 0;
   return {
     config,
     wantedPilots: queue?.wantedPilots ?? 0,
@@ -44,6 +44,7 @@ function queueView(
     busySlots: pilots.reduce((sum, pilot) => sum + busySlots(core, pilot), 0),
     harvester: queue?.harvester ?? null,
     lastError: queue?.lastError ?? null,
+    pausedSeconds: queue?.health.probeInSeconds ?? null,
   };
 }
 
@@ -53,6 +54,7 @@ function busySlots(core: Core, pilot: LivePilot): number {
 
 export interface PilotFilter extends PageRequest {
   readonly queue?: string | undefined;
+  readonly node?: string | undefined;
 }
 
 /** Who looks, and when: items of other users' tasks are left out. */
@@ -72,6 +74,7 @@ export function pilotPage(
   const matching = function* (): Iterable<LivePilot> {
     for (const pilot of live.pilots.values()) {
       if (filter.queue !== undefined && pilot.queue !== filter.queue) continue;
+      if (filter.node !== undefined && pilot.capacity.node !== filter.node) continue;
       if (filter.cursor === undefined || pilot.id > filter.cursor) yield pilot;
     }
   };
@@ -89,18 +92,20 @@ function pilotView(core: Core, pilot: LivePilot, onlooker: Onlooker): PilotView 
     queue: pilot.queue,
     submissionId: pilot.submissionId,
     connected: pilot.session !== null,
+    draining: pilot.draining,
     silentSeconds: Math.max(0, onlooker.monotonicMs - pilot.heardMs) / 1_000,
     capacity: pilot.capacity,
     slots: pilot.slots.length,
     busySlots: leases.length,
-    items: leases
-      .filter(({ task }) => mayTouch(onlooker.principal, task.owner))
-      .map(({ task, point }) =>
-        itemKey(
-          point === null
-            ? { type: "steering", taskId: task.id, run: task.run?.run ?? 0 }
-            : { type: "evaluation", taskId: task.id, pointId: point.id },
-        ),
-      ),
+    items: leases.filter(({ task }) => mayName(onlooker.principal, task.owner)).map(leaseText),
   };
+}
+
+/** What a lease is on: "10000001/7" or "10000001:run:3". */
+export function leaseText({ task, point }: LeaseRef): string {
+  return itemKey(
+    point === null
+      ? { type: "steering", taskId: task.id, run: task.run?.run ?? 0 }
+      : { type: "evaluation", taskId: task.id, pointId: point.id },
+  );
 }

@@ -139,6 +139,8 @@ describe("the pilot around its payloads", () => {
       artifacts,
       artifactDirectory,
       leftover: null,
+      runtime: "bubblewrap",
+      memoryBytesPeak: 1e6,
     };
   }
 

@@ -206,6 +206,24 @@ describe("REST", () => {
     assert.equal(status, 400);
   });
 
+  it("gives a task's files back to those who may see it, and says the seed of its points", async () => {
+    const bytes = Buffer.from("not really a tarball");
+    const sandboxSha256 = sha256(bytes);
+    await server.call(anna, "PUT", `/sandboxes/${sandboxSha256}`, bytes);
+    const taskId = await submit(anna, { sandboxSha256, seed: 7 });
+    const { status, body } = await server.call(anna, "GET", `/tasks/${taskId}/files`);
+    assert.deepEqual([status, body], [200, bytes.toString()]);
+    assert.equal((await server.call(admin, "GET", `/tasks/${taskId}/files`)).status, 200);
+    assert.equal((await refused(bert, "GET", `/tasks/${taskId}/files`)).code, "E_NOT_FOUND");
+    assert.equal((await refused(null, "GET", `/tasks/${taskId}/files`)).status, 401);
+    const without = await submit();
+    assert.equal((await refused(anna, "GET", `/tasks/${without}/files`)).code, "E_NOT_FOUND");
+    await waitUntil("a point", () => server.core.tasks.get(taskId)?.points.get("0"));
+    const point = await server.call(anna, "GET", `/tasks/${taskId}/points/0`);
+    const digest = createHash("sha256").update("7:0").digest();
+    assert.equal(PointDetail.parse(point.body).seed, digest.readUInt32BE(0));
+  });
+
   it("opens the files of a lease with its token only, and takes its output", async () => {
     const bytes = Buffer.from("files");
     await server.call(anna, "PUT", `/sandboxes/${sha256(bytes)}`, bytes);

@@ -1,4 +1,5 @@
 /** What all parts of one simulation share. */
+import type { ImageCause } from "../../protocol/pilot-messages.ts";
 import type { Oracle } from "./oracle.ts";
 import type { Network } from "./network.ts";
 import { Process } from "./process.ts";
@@ -33,6 +34,8 @@ export interface Habits {
   readonly timesOut: number;
   /** The node is to blame. */
   readonly interrupted: number;
+  /** Why the image cannot be had, and the share of nodes and days on which that is so; null: it can. */
+  readonly image: { readonly cause: ImageCause; readonly share: number } | null;
   /** Exit codes that failures have, so that causes differ. */
   readonly exitCodes: number;
   /** Steering: shares of answers that are nonsense, none, too few, too many, or the empty list. */

@@ -1,5 +1,6 @@
 /** The server's state beside the rules' state, and beside what its journal rebuilds. */
 import { compareEpochs } from "../../protocol/ids.ts";
+import { sectionsOf } from "../../server/core-form.ts";
 import type { Core, Point, Task } from "../../server/core.ts";
 import { isOlder, type Model, type PointModel, type TaskModel } from "./model.ts";
 
@@ -127,29 +128,7 @@ function differenceOfFleet(model: Model, core: Core): string | null {
   return null;
 }
 
-/** A text that is equal for equal states: all that is rebuilt, without the order in which spent entries of queues lie. */
+/** A text that is equal for equal states. */
 export function textOf(core: Core): string {
-  return JSON.stringify(
-    {
-      ...core,
-      activeTasks: [...core.activeTasks].map((task) => task.id).sort(),
-      leasedByOwner: [...core.leasedByOwner].filter(([, count]) => count > 0).sort(),
-      leasesByPilot: [...core.leasesByPilot]
-        .map(([id, leases]) => [id, [...leases.keys()].sort()])
-        .sort(),
-      tasks: [...core.tasks.values()].map(({ ready: _ready, best, segments, ...task }) => ({
-        ...task,
-        segments: segments.map(({ points, ...segment }) => ({
-          ...segment,
-          points: points?.length ?? null,
-          best: segment.best?.id ?? null,
-        })),
-        best: best?.id ?? null,
-      })),
-    },
-    (_key, value: unknown) => {
-      if (value instanceof Map || value instanceof Set) return [...(value as Iterable<unknown>)];
-      return value;
-    },
-  );
+  return JSON.stringify([...sectionsOf(core)]);
 }

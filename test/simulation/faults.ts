@@ -86,6 +86,14 @@ const DEEDS: Readonly<Record<ActionKind, Deed>> = {
     if (random.chance(0.6)) disk.trap = { writesLeft: random.below(6), spring: crash };
     else crash();
   },
+  takeBackup: ({ cluster }) => {
+    const { server, disk } = cluster;
+    if (server.process !== null) disk.takeBackup(server.process.clock.wallMs());
+  },
+  restoreBackup: ({ cluster }, random) => {
+    cluster.server.restoreBackup();
+    cluster.server.startAfter(random.between(1, 20) * 1_000);
+  },
   diskFault: ({ cluster }, random) => {
     cluster.disk.fault = {
       writesLeft: random.below(12),

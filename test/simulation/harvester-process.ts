@@ -81,7 +81,14 @@ export class HarvesterHost {
       random: () => random.next(),
       parse: (value) => ToHarvesterFrame.parse(value),
       onOpen: () => {
-        link.send([{ type: "hello", protocol: OUR_RANGE, harvester: "h", sites: [] }]);
+        link.send([
+          {
+            type: "hello",
+            ...{ protocol: OUR_RANGE, harvester: "h", sites: [] },
+            // Its id stands on its disk; each start is a new instance.
+            ...{ id: "h", instance: process.name, version: "0", host: HOST },
+          },
+        ]);
         harvester.onConnected();
       },
       onMessage: (message) => {
@@ -104,6 +111,7 @@ export class HarvesterHost {
     return {
       directoryOf: (id) => `/submissions/${id}`,
       batchOf: (id) => notes.get(id)?.batch ?? { kind: "local" },
+      outputOf: () => null,
       active: () => [...notes.values()],
       prepare: ({ server, secret, queue, submissionId }) => {
         const { name, batch } = queue;

@@ -26,6 +26,8 @@ type PointEvent = EventOf<
   | "attemptEnded"
   | "pointFinal"
   | "jobEnded"
+  | "checkpointStored"
+  | "checkpointDropped"
 >;
 
 const ATTEMPTS_MAX = 3;
@@ -64,6 +66,10 @@ export function applyPoint(model: Model, event: PointEvent): void {
       return endAttempt(model, task, event);
     case "pointFinal":
       return finish(model, task, event);
+    case "checkpointStored":
+      return keepCheckpoint(model, task, event);
+    case "checkpointDropped":
+      return dropCheckpoint(model, task, event);
   }
 }
 
@@ -143,6 +149,7 @@ function generate(model: Model, task: TaskModel, event: EventOf<"pointGenerated"
     loss: null,
     isRetried: false,
     lastOutcome: "",
+    checkpoint: "",
     reported: null,
   };
   task.points.set(pointId, point);
@@ -174,6 +181,11 @@ function startJob(model: Model, task: TaskModel, event: EventOf<"jobStarted">): 
     "offered",
     () => `${where} starts on the drained node ${node}`,
   );
+  model.must(
+    model.isReplaying || !model.cooldowns.keepsAway(task.id, event),
+    "away",
+    () => `${where} starts on node ${node}, which has just failed the task`,
+  );
   const job: JobModel = { id: jobId, pilotId, slot, queue, node, points: 0, isCharged: false };
   task.jobs.set(jobId, job);
   task.nextJob = jobId + 1;
@@ -185,6 +197,13 @@ function endJob(model: Model, task: TaskModel, event: EventOf<"jobEnded">): void
     model.report("oneState", `job ${event.jobId} of task ${task.id} ends and was not active`);
     return;
   }
+  const givesWay = event.reason === "fairShare" && !model.isReplaying;
+  if (givesWay && !model.hurried.has(job.pilotId))
+    model.must(
+      smallerShare(model, task, job) !== null,
+      "fair",
+      () => `job ${job.id} of task ${task.id} gives way to nobody`,
+    );
   task.jobs.delete(job.id);
   task.endedJobs.set(job.id, job);
   if (!job.isCharged) task.interruptedJobs += 1;
@@ -244,7 +263,8 @@ function grant(model: Model, task: TaskModel, event: EventOf<"leaseGranted">): v
     "offered",
     () => `${where} is granted in queue ${job!.queue}, which is ${config?.state}`,
   );
-  const smaller = model.hurried.has(pilotId) ? null : smallerShare(model, task);
+  const smaller =
+    model.isReplaying || model.hurried.has(pilotId) ? null : smallerShare(model, task, job!);
   model.must(
     smaller === null,
     "fair",
@@ -344,7 +364,7 @@ function endRunLease(model: Model, task: TaskModel, event: EventOf<"leaseEnded">
 function endedLease(
   model: Model,
   point: PointModel,
-  event: EventOf<"leaseEnded" | "attemptEnded">,
+  event: EventOf<"leaseEnded" | "attemptEnded" | "checkpointStored">,
 ): LeaseModel | null {
   const key = leaseKey(event.taskId, point.id, event.epoch);
   const lease = model.leases.get(key);
@@ -383,6 +403,10 @@ function endLease(model: Model, task: TaskModel, event: EventOf<"leaseEnded">): 
     task.interruptions += 1;
   }
   checkAccount(model, lease);
+  if (event.imageCause !== undefined) {
+    const known = task.imageFailures.get(event.node) ?? 0;
+    task.imageFailures.set(event.node, known + 1);
+  }
   if (event.infrastructure) blame(model, task, event);
   if (point.state === "leased") move(model, task, point, "ready");
 }
@@ -459,6 +483,22 @@ function endAttempt(model: Model, task: TaskModel, event: EventOf<"attemptEnded"
   if (!isLast && point.state === "leased") move(model, task, point, "ready");
 }
 
+/** A newer checkpoint is progress: interruptions are counted anew. */
+function keepCheckpoint(model: Model, task: TaskModel, event: EventOf<"checkpointStored">): void {
+  const point = pointOf(model, task, event);
+  const lease = point === null ? null : endedLease(model, point, event);
+  if (point === null || lease === null) return;
+  noteSeq(model, lease, event.seq);
+  if (point.checkpoint !== event.sha256) point.inRow = 0;
+  point.checkpoint = event.sha256;
+}
+
+/** A damaged one: the next evaluation begins from another, or from none. */
+function dropCheckpoint(model: Model, task: TaskModel, event: EventOf<"checkpointDropped">): void {
+  const point = pointOf(model, task, event);
+  if (point?.checkpoint === event.sha256) point.checkpoint = "";
+}
+
 function finish(model: Model, task: TaskModel, event: EventOf<"pointFinal">): void {
   const point = pointOf(model, task, event);
   if (point === null) return;
@@ -483,6 +523,7 @@ function finish(model: Model, task: TaskModel, event: EventOf<"pointFinal">): vo
   point.loss = loss;
   task.losses += 1;
   task.failures.clear();
+  task.imageFailures.clear();
   const isMin = task.spec.direction === "min";
   if (task.best === null || (isMin ? loss < task.best : loss > task.best)) task.best = loss;
   if (task.worst === null || (isMin ? loss > task.worst : loss < task.worst)) task.worst = loss;

@@ -1,9 +1,11 @@
 /** Looks at every turn of the server, at every effect and at every record on disk, and says what must not be. */
+import { decodeTrusted, encode } from "../../protocol/codec.ts";
 import type { ToHarvester } from "../../protocol/harvester-messages.ts";
 import type { Outcome } from "../../protocol/pilot-messages.ts";
 import { replay } from "../../server/apply.ts";
+import { createCoreReader, sectionsOf } from "../../server/core-form.ts";
 import { createCore, type Core } from "../../server/core.ts";
-import type { HyperpilotEvent } from "../../server/events.ts";
+import type { EventOf, HyperpilotEvent } from "../../server/events.ts";
 import type { Effect, InboxItem } from "../../server/inbox.ts";
 import type { Batch } from "../../server/journal/journal.ts";
 import type { Live } from "../../server/live.ts";
@@ -11,9 +13,13 @@ import { differenceOf, textOf } from "./compare.ts";
 import type { Invariant, Violation } from "./invariants.ts";
 import { hasEnded, leaseKey, Model } from "./model.ts";
 import { applyEvent } from "./model-fleet.ts";
+import { isNodesFault, noteNodes } from "./node-checks.ts";
 import { SessionBook } from "./session-book.ts";
 import { casesOf, count, type Case, type Tally } from "./tally.ts";
 import { checkTurn, expectedAnswer, type Expected, type Turn } from "./turn-checks.ts";
+
+/** Events between two snapshots. */
+const SNAPSHOT_EVENTS = 60;
 
 export class Oracle {
   violation: Violation | null = null;
@@ -27,6 +33,8 @@ export class Oracle {
   readonly durable: HyperpilotEvent[] = [];
   /** The product's own state of what is on disk. */
   #shadow: Core = createCore();
+  /** A snapshot as it would lie on disk, made of the journal up to one of its events. */
+  #snapshot: { readonly seq: number; readonly sections: readonly Uint8Array[] } | null = null;
   /** For each effect and command, the event up to which the journal must be on disk before anybody hears of it. */
   readonly #needs = new WeakMap<object, number>();
   /** Writes of pilots: what each of them has sent under a lease, by sequence number. */
@@ -75,7 +83,8 @@ export class Oracle {
     const nowMs = this.#nowMs();
     const full: Turn = { ...turn, item, core, live, model, sessions, nowMs };
     const expected = expectedAnswer(full);
-    model.beginTurn();
+    model.beginTurn(nowMs);
+    noteNodes(full, expected, (one) => this.reached(one));
     this.#countAnswers(item, expected);
     for (const event of turn.events) {
       this.#checkOrigin(event, item);
@@ -131,6 +140,7 @@ export class Oracle {
           `${key} is recorded as ${JSON.stringify(event.outcome)}, sent was ${JSON.stringify(sent)}`,
       );
     }
+    if (event.type === "leaseEnded") this.#checkBlame(event);
     if (event.type === "pointGenerated" && event.retryOf === null) {
       const isProposed =
         (item.type === "proposed" &&
@@ -147,6 +157,26 @@ export class Oracle {
         () => `point ${event.taskId}/${event.pointId} was not proposed by this answer`,
       );
     }
+  }
+
+  /** An interruption is told as its pilot said it, and blames the node when that is to blame. */
+  #checkBlame(event: EventOf<"leaseEnded">): void {
+    const key = `${leaseKey(event.taskId, event.pointId ?? "run", event.epoch)}#${event.seq}`;
+    const sent = event.seq === null ? null : (this.#sent.get(key) ?? null);
+    const imageCause = sent?.type === "interrupted" ? sent.imageCause : undefined;
+    this.must(
+      (event.seq === null || sent?.type === "interrupted") && event.imageCause === imageCause,
+      "fromSomewhere",
+      () =>
+        `${key} is recorded as interrupted (${event.imageCause}), sent was ${JSON.stringify(sent)}`,
+    );
+    const task = this.model.tasks.get(event.taskId);
+    const isFault = task !== undefined && isNodesFault(task, event, sent);
+    this.must(
+      event.infrastructure === isFault,
+      "accounts",
+      () => `${key} (${event.reason}) blames the node: ${event.infrastructure}, not ${isFault}`,
+    );
   }
 
   /** The journal of this server has failed: it must not say anything any more. */
@@ -224,21 +254,53 @@ export class Oracle {
       "chain",
       () => `a record begins with event ${batch.firstSeq} after ${this.durable.length}`,
     );
-    for (const event of batch.events) {
-      this.durable.push(event);
-      replay(this.#shadow, event);
-      const key = writtenBy(event);
-      if (key !== null) this.#stored.add(key);
-    }
+    for (const event of batch.events) this.#store(event);
+  }
+
+  #store(event: HyperpilotEvent): void {
+    this.durable.push(event);
+    replay(this.#shadow, event);
+    const key = writtenBy(event);
+    if (key !== null) this.#stored.add(key);
+    if (this.durable.length % SNAPSHOT_EVENTS !== 0) return;
+    const sections = [...sectionsOf(this.#shadow)].map((section) => encode(section));
+    this.#snapshot = { seq: this.durable.length, sections };
+  }
+
+  /** The state that a start from the last snapshot comes to; null when there is none. */
+  coreFromSnapshot(): Core | null {
+    if (this.#snapshot === null) return null;
+    const reader = createCoreReader();
+    for (const section of this.#snapshot.sections) reader.add(decodeTrusted(section));
+    const core = reader.finish();
+    for (const event of this.durable.slice(this.#snapshot.seq)) replay(core, event);
+    for (const task of core.tasks.values()) task.ready.compact(({ state }) => state === "ready");
+    this.reached("started from a snapshot");
+    return core;
   }
 
   /** The server is gone: what was not on disk never happened. */
   onCrash(): void {
     if (this.model.seq > this.durable.length) this.reached("events lost by a crash");
     this.model = this.#newModel();
+    this.model.isReplaying = true;
     for (const event of this.durable) applyEvent(this.model, event);
-    this.model.beginTurn();
+    this.model.isReplaying = false;
+    this.model.beginTurn(this.#nowMs());
     this.sessions = new SessionBook();
+  }
+
+  /** The journal was put back to what a backup holds: what came after it never happened, for better or worse. */
+  onBackupRestored(events: number): void {
+    const kept = this.durable.slice(0, events);
+    this.durable.length = 0;
+    this.#shadow = createCore();
+    this.#snapshot = null;
+    this.#stored.clear();
+    for (const event of kept) this.#store(event);
+    for (const key of this.#acknowledged)
+      if (!this.#stored.has(key)) this.#acknowledged.delete(key);
+    this.onCrash();
   }
 
   /** A server has rebuilt its state from the disk. */
@@ -275,7 +337,7 @@ function isNull(outcome: Outcome): boolean {
 
 /** The pilot's write that an event records, or null. */
 function writtenBy(event: HyperpilotEvent): string | null {
-  if (event.type === "attemptEnded")
+  if (event.type === "attemptEnded" || event.type === "checkpointStored")
     return `${leaseKey(event.taskId, event.pointId, event.epoch)}#${event.seq}`;
   if (event.type !== "leaseEnded" || event.pointId === null || event.seq === null) return null;
   return `${leaseKey(event.taskId, event.pointId, event.epoch)}#${event.seq}`;

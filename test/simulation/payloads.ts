@@ -16,21 +16,45 @@ export interface PayloadWatch {
 
 const NODES_FAULTS: readonly InterruptionReason[] = ["runtime", "imagePull", "diskFull"];
 
+/** An image is mended, or its server is, some minutes later. */
+const IMAGE_DAY_MS = 120_000;
+
 export function createEvaluator(
   cluster: Cluster,
-  process: Process,
+  { process, node }: { readonly process: Process; readonly node: string },
   watch: PayloadWatch,
 ): typeof runEvaluation {
   return async (_node, { item, spec, signal, eviction }) => {
     watch.started(item);
     const random = randomOf(cluster, item);
     const habits = habitsOf(cluster, spec.clientTaskUuid);
-    const durationSeconds = secondsOf(random, habits.secondsMean);
+    const lacks = missingImage(cluster, habits, `${spec.clientTaskUuid} on ${node}`);
+    const durationSeconds = lacks === null ? secondsOf(random, habits.secondsMean) : 0.2;
     const ending = AbortSignal.any([signal, eviction]);
     const isStopped = await sleeps(process, durationSeconds * 1_000, ending);
-    const outcome = isStopped ? null : outcomeOf(cluster, habits, random, durationSeconds);
+    const outcome = isStopped
+      ? null
+      : (lacks ?? outcomeOf(cluster, habits, random, durationSeconds));
     watch.ended(item, outcome);
-    return { outcome, durationSeconds, log: "", left: {} };
+    const used = { runtime: "bubblewrap", memoryBytesPeak: null };
+    return { outcome, durationSeconds, log: "", left: {}, used };
+  };
+}
+
+function missingImage(
+  { isCalm, random, scheduler }: Cluster,
+  { image }: Habits,
+  where: string,
+): Outcome | null {
+  const day = Math.floor(scheduler.nowMs / IMAGE_DAY_MS);
+  if (image === null || isCalm || !random.fork(`image of ${where}, ${day}`).chance(image.share))
+    return null;
+  const { cause: imageCause } = image;
+  return {
+    type: "interrupted",
+    reason: "imagePull",
+    message: `the image is ${imageCause}`,
+    imageCause,
   };
 }
 

@@ -6,6 +6,7 @@ import { Permits } from "../../pilot/permits.ts";
 import type { Spawner } from "../../pilot/spawner.ts";
 import { HyperpilotError } from "../../protocol/errors.ts";
 import type { BootFile } from "../../protocol/harvester-messages.ts";
+import { PILOT } from "../../protocol/limits.ts";
 import type { FromPilot } from "../../protocol/pilot-messages.ts";
 import type { Capacity, SlotResources } from "../../protocol/resources.ts";
 import { startProcess, type Cluster } from "./cluster.ts";
@@ -144,6 +145,7 @@ class RunningPilot implements PilotHandle {
       clock,
       log,
       random: () => random.next(),
+      patienceMs: PILOT.idleSecondsDefault * 1_000,
       openSocket: openSocketFrom(cluster, process, node),
     };
     const session = await startSession(
@@ -162,7 +164,7 @@ class RunningPilot implements PilotHandle {
       ...NO_NODE,
       api: { ...NO_NODE.api, getSteeringInput: readInput },
       random: () => random.next(),
-      evaluate: createEvaluator(cluster, process, watch),
+      evaluate: createEvaluator(cluster, { process, node }, watch),
       steer: async (_node, request) => {
         watch.started(request.item);
         const end = await pretendToSteer(cluster, { process, readInput }, request);

@@ -79,7 +79,8 @@ export class PilotWatch {
   /** The program leaves by itself. `isCurrent`: no other has taken its place, its submission goes on. */
   exits(code: number, detail: string, isCurrent: boolean): void {
     this.#oracle.must(
-      code === EXIT.success || !isCurrent,
+      // A server that was restored from a backup does not remember whom it has turned away since.
+      code === EXIT.success || !isCurrent || this.#oracle.model.incarnation > 1,
       "peers",
       () => `${this.#name} is turned away (${detail}) although it is the submission's pilot`,
     );

@@ -7,6 +7,7 @@ import type { PilotSessionAnswer } from "../../protocol/pilot-messages.ts";
 import { HARVESTER_SOCKET_PATH } from "../../protocol/routes.ts";
 import { taskOfLease } from "../../server/auth/lease-tokens.ts";
 import type { PilotClaims } from "../../server/auth/session-tokens.ts";
+import { newIncarnation } from "../../server/backup/incarnation.ts";
 import { createBatcher, type Batcher } from "../../server/batch.ts";
 import type { Core } from "../../server/core.ts";
 import { createExecutor } from "../../server/effects.ts";
@@ -89,10 +90,16 @@ export class ServerHost {
     this.#starts += 1;
     const process = startProcess(this.#cluster, `server-${this.#starts}`);
     this.#process = process;
-    void this.#run(process).catch((error: unknown) => {
-      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      this.#cluster.oracle.report("chain", `the server does not start: ${text}`);
-    });
+    void this.#run(process).catch((error: unknown) => this.#startFailed(error));
+  }
+
+  #startFailed(error: unknown): void {
+    if (error instanceof HyperpilotError && error.code === "E_JOURNAL_WRITE") {
+      this.crash(error.message);
+      return this.startAfter(2_000);
+    }
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#cluster.oracle.report("chain", `the server does not start: ${text}`);
   }
 
   /** The process is killed, or its machine loses its power: what was not synced is gone. */
@@ -110,13 +117,36 @@ export class ServerHost {
     oracle.onCrash();
   }
 
+  /** Yesterday's journal takes the place of today's, while pilots of today live. */
+  restoreBackup(): void {
+    const { disk, oracle, trace } = this.#cluster;
+    if (disk.backup === null) return;
+    this.crash("to restore a backup");
+    const events = disk.restoreBackup();
+    trace.note(HOST, () => `is put back to event ${events}`);
+    oracle.onBackupRestored(events);
+  }
+
   async #run(process: Process): Promise<void> {
     const cluster = this.#cluster;
     const { disk, network, oracle, random, trace } = cluster;
     const { clock } = process;
     const log = trace.logger(HOST);
     const journal = createStableJournal(disk, process, random.fork(`disk of ${process.name}`));
-    const { core, term } = await restore(journal);
+    const restored = await restore(journal);
+    const { term } = restored;
+    // A start from a snapshot must come to the same state.
+    const snapshotted = random.fork(`start of ${process.name}`).chance(0.5);
+    const core = (snapshotted ? oracle.coreFromSnapshot() : null) ?? restored.core;
+    if (disk.isRestored && disk.backup !== null) {
+      const now = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
+      const firstSeq = core.seq + 1;
+      const events = newIncarnation(core, now, disk.backup.atMs);
+      await journal.append({ firstSeq, events }, term);
+      disk.isRestored = false;
+      oracle.onCrash();
+      oracle.reached("backup restored");
+    }
     oracle.onRestored(core);
     trace.note(HOST, () => `starts at event ${core.seq}`);
     const live = createLive();
@@ -186,7 +216,8 @@ export class ServerHost {
     // As the listener does for harvesters, so that a server that owes the disk much lets nobody in early.
     await engine.read((core) => core.seq);
     const socket = open() as unknown as WebSocket;
-    const peer = claims === null ? harvesterPeer("harvester") : pilotPeer(claims);
+    const peer =
+      claims === null ? harvesterPeer({ id: "harvester", user: "harvester" }) : pilotPeer(claims);
     sessions.add(socket, { peer, pilotId: claims?.pilotId ?? null, tokenId: null });
     return null;
   }

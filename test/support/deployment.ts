@@ -169,6 +169,17 @@ export class Deployment {
     body?: unknown,
     schema?: z.ZodType<T>,
   ): Promise<T> {
+    const text = await this.answer(method, path, body);
+    const answer: unknown = text === "" ? null : JSON.parse(text);
+    return schema === undefined ? (answer as T) : schema.parse(answer);
+  }
+
+  /** A request whose answer has no body. */
+  async command(method: string, path: string, body?: unknown): Promise<void> {
+    await this.answer(method, path, body);
+  }
+
+  private async answer(method: string, path: string, body: unknown): Promise<string> {
     const { server, token } = this.access();
     const response = await this.fetch(`${server}${API_ROOT}${path}`, {
       method,
@@ -178,10 +189,9 @@ export class Deployment {
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-    const answer: unknown = response.status === 204 ? null : JSON.parse(response.text);
-    if (!response.ok)
-      throw Object.assign(new Error(JSON.stringify(answer)), { status: response.status, answer });
-    return schema === undefined ? (answer as T) : schema.parse(answer);
+    if (response.ok) return response.text;
+    const answer: unknown = JSON.parse(response.text);
+    throw Object.assign(new Error(JSON.stringify(answer)), { status: response.status, answer });
   }
 
   /** Sends bytes to a route. */

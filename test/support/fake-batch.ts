@@ -1,5 +1,5 @@
 /** Batch systems whose commands are fakes on PATH and whose jobs are processes of this machine. */
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { BatchKind } from "../../protocol/batch.ts";
@@ -20,8 +20,20 @@ export type FakeKind = keyof typeof COMMANDS;
 export interface FakeBatch {
   /** Directory of the commands. */
   readonly commands: string;
-  /** All commands fail from now on, or work again. */
-  setBroken(broken: boolean): void;
+  /** All commands fail from now on, with these words on standard error, or work again. */
+  setBroken(broken: boolean, words?: string): void;
+  /** So many jobs run at a time from now on, and the others wait. Of Slurm's fake only. */
+  setPlaces(places: number): void;
+  /** Every job that was submitted, in order, with how many others waited and ran then. */
+  submits(): readonly Submit[];
+  /** Names of the jobs that somebody wanted to be removed. */
+  removals(): readonly string[];
+}
+
+export interface Submit {
+  readonly name: string;
+  readonly waiting: number;
+  readonly running: number;
 }
 
 /** Puts the commands of one system into a directory below `directory`. */
@@ -43,9 +55,17 @@ export function fakeBatch(kind: FakeKind, directory: string): FakeBatch {
   const broken = join(jobs, "broken");
   return {
     commands,
-    setBroken: (isBroken) => {
-      if (isBroken) writeFileSync(broken, "");
+    setBroken: (isBroken, words = "") => {
+      if (isBroken) writeFileSync(broken, words);
       else rmSync(broken, { force: true });
     },
+    setPlaces: (places) => writeFileSync(join(jobs, "places"), String(places)),
+    submits: () => linesOf(join(jobs, "submits")).map((line) => JSON.parse(line) as Submit),
+    removals: () => linesOf(join(jobs, "removals")),
   };
+}
+
+function linesOf(file: string): string[] {
+  if (!existsSync(file)) return [];
+  return readFileSync(file, "utf8").trimEnd().split("\n");
 }

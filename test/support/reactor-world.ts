@@ -1,5 +1,6 @@
 /** A reactor with hand-driven time, pilots and steering: rules of a task's life are tested on it without any I/O. */
 import { createHash } from "node:crypto";
+import { FromHarvester, type FromHarvesterInput } from "../../protocol/harvester-messages.ts";
 import { itemKey } from "../../protocol/ids.ts";
 import type {
   BlobRef,
@@ -169,6 +170,11 @@ export class World {
 
   eventsOf<T extends EventType>(type: T): EventOf<T>[] {
     return this.events.filter((event): event is EventOf<T> => event.type === type);
+  }
+
+  /** A message of a harvester. */
+  fromHarvester(message: FromHarvesterInput, session = "h"): Effect[] {
+    return this.post({ type: "harvester", session, message: FromHarvester.parse(message) });
   }
 
   /** Connects a new pilot whose slots all ask for work. */

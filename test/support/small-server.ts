@@ -81,7 +81,7 @@ export async function startSmallServer(): Promise<SmallServer> {
     if (effect.type === "toHarvester") sessions.toHarvester(effect.session, [effect.message]);
     if (effect.type === "close") sessions.close(effect.session, effect.code, effect.reason);
     if (effect.type === "blobs") blobs.settle(effect.referred, effect.unreferenced);
-    if (effect.type === "drawSecrets") drawSecrets(effect.session, effect.queue, effect.count);
+    if (effect.type === "drawSecrets") drawSecrets(effect);
     if (effect.type === "ask") {
       const asked = core.tasks.get(effect.taskId)?.run?.asked.values() ?? [];
       const parts = [...asked].map(({ segment, wanted }) => ({

@@ -26,13 +26,14 @@ const CONFIGURED = {
   gridengine: { kind: "gridengine", queue: "batch", parallelEnvironment: "smp" },
 } as const;
 
-/** Stays until it is told to end; the boot file's path is its argument. */
-const STAYING = 'while [ ! -e "$1.end" ]; do sleep 0.2; done';
+/** Stays until the file is there that the boot file names, which is the script's argument. */
+const STAYING = 'end=$(cat "$1") && while [ ! -e "$end" ]; do sleep 0.2; done';
 
 for (const [index, system] of (["slurm", "htcondor", "gridengine"] as const).entries()) {
   describe(`real ${system}`, function () {
     this.timeout(180_000);
-    const directory = temporaryDirectory();
+    // Not in /tmp: HTCondor gives each job a /tmp of its own.
+    const directory = temporaryDirectory("/srv");
     const site = new Site(siteOptions(system, index, directory.path));
 
     before(async function () {
@@ -83,10 +84,11 @@ function bench(site: Site, system: keyof typeof COMMANDS, directory: string): Ba
       mkdirSync(own, { recursive: true });
       chownSync(own, SITE_USER, SITE_USER);
       const bootFile = join(own, "boot.json");
-      writeFileSync(bootFile, "{}", { mode: 0o600 });
+      writeFileSync(bootFile, join(own, "end"), { mode: 0o600 });
+      chownSync(bootFile, SITE_USER, SITE_USER);
       return { queue, submissionId: id, directory: own, bootFile };
     },
-    end: (id: string) => writeFileSync(join(root, id, "boot.json.end"), ""),
+    end: (id: string) => writeFileSync(join(root, id, "end"), ""),
     close: async () => {
       for (const id of submitted) await driver.remove(id).catch(() => undefined);
     },

@@ -46,6 +46,41 @@ describe("Output of a payload in bubblewrap", function () {
     assert.deepEqual(outcome, { type: "loss", loss: 2, exitCode: 3, message: "" });
   });
 
+  it("is what the payload prints, where the task says so", async () => {
+    const output = "stdout:loss";
+    const printed = await outcomeOf("echo loss: 2; echo Loss=0.5 >&2", { output });
+    assert.deepEqual(printed, { type: "loss", loss: 0.5, exitCode: 0, message: "" });
+    const written = await outcomeOf(`echo loss: 2; echo '{"loss":1}' >output.json`, { output });
+    assert.deepEqual(written, { type: "loss", loss: 1, exitCode: 0, message: "" });
+    const failed = await outcomeOf("echo loss: 2; exit 3", { output });
+    assert.ok(failed.type === "failed" && failed.exitCode === 3);
+  });
+
+  it("is looked for in the last part of what is printed", async () => {
+    const output = "stdout:loss";
+    const after = (bytes: number): string =>
+      `echo loss: 2; head -c ${bytes} /dev/zero | tr '\\0' x`;
+    const near = await outcomeOf(after(PILOT.printedLossBytesMax - 100), { output });
+    assert.ok(near.type === "loss" && near.loss === 2, JSON.stringify(near));
+    const far = await outcomeOf(after(PILOT.printedLossBytesMax), { output });
+    assert.ok(far.type === "failed" && far.code === "E_BAD_OUTPUT");
+  });
+
+  it("may come from options that the point became", async () => {
+    const outcome = await outcomeOf(`sh -c 'echo "loss: \${1#--lr=}"' sh`, {
+      output: "stdout:loss",
+      arguments: "options",
+    });
+    assert.deepEqual(outcome, { type: "loss", loss: 1, exitCode: 0, message: "" });
+  });
+
+  it("comes with the runtime and the memory that was used", async () => {
+    const exec = `perl -e '$x = "y" x 50_000_000; sleep 1'; echo loss: 1`;
+    const end = await bench.run({ exec, output: "stdout:loss" });
+    assert.equal(end.runtime, "bubblewrap");
+    assert.ok((end.memoryBytesPeak ?? 0) > 50e6 && (end.memoryBytesPeak ?? 0) < 500e6);
+  });
+
   it("is diverged for NaN, as Python writes it", async () => {
     const outcome = await outcomeOf(`echo '{"loss": NaN}' >output.json`);
     assert.deepEqual(outcome, { type: "diverged", value: "NaN", exitCode: 0, message: "" });

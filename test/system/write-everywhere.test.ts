@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import {
   chmodSync,
   chownSync,
+  cpSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -21,7 +22,7 @@ import type { Runtime } from "../../pilot/runtime/runtime.ts";
 import { evaluationBench } from "../support/evaluation-bench.ts";
 import { startRegistry } from "../support/registry.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary-directory.ts";
-import { requireTestbed, testbed } from "../support/testbed.ts";
+import { requireImages, requireTestbed, testbed } from "../support/testbed.ts";
 
 /**
  * Tries every directory and every file that the payload can see, but for those of processes, and the ways in which a
@@ -124,6 +125,24 @@ describe("A payload that tries to write everywhere", function () {
       }
     });
 
+  it("is told the same place by /srv/workDir, $PWD and os.getcwd()", async function () {
+    requireImages(this);
+    const bench = evaluationBench({
+      readOnlyPaths: [testbed.directory],
+      runtime: apptainer,
+    });
+    const python = `python3 -c 'import os; print(os.getcwd(), os.environ["PWD"], os.path.realpath("."))'`;
+    const exec = `${WHERE_AM_I}; ${python}`;
+    try {
+      const end = await bench.run({ exec, container: testbed.evaluationImage, output: "none" });
+      assert.equal(end.outcome?.type, "loss", JSON.stringify(end));
+      const log = readFileSync(end.logFile!, "utf8").replaceAll(/^\[hyperpilot\].*\n/gm, "");
+      assert.deepEqual(log.trim().split(/\s+/), Array(7).fill("/srv/workDir"));
+    } finally {
+      await bench.close();
+    }
+  });
+
   it("does so too when the pilot is an ordinary user", () => {
     const user = 65_534;
     const program = join(directory.path, "apptainer");
@@ -137,6 +156,9 @@ describe("A payload that tries to write everywhere", function () {
     assert.match(text, /setpriv/);
     writeFileSync(program, text, { mode: 0o755 });
     chmodSync(directory.path, 0o755);
+    // The testbed may lie in a directory that other users cannot enter.
+    const image = join(directory.path, "image");
+    cpSync(testbed.imageDirectory, image, { recursive: true, verbatimSymlinks: true });
     const [workDirectory, temporary] = ["work", "tmp"].map((name) => join(directory.path, name));
     for (const path of [workDirectory!, temporary!]) {
       mkdirSync(path);
@@ -148,17 +170,17 @@ describe("A payload that tries to write everywhere", function () {
       program,
     });
     const { argv, environment } = runtime.command({
-      image: testbed.imageDirectory,
+      image,
       workDirectory: workDirectory!,
       temporaryDirectory: temporary!,
       exec: `id -u; ${WHERE_AM_I}; ${writeEverywhere()}`,
       environment: { PATH: "/usr/bin:/bin" },
-      readOnlyPaths: [testbed.directory],
+      readOnlyPaths: [image],
       gpus: [],
     });
     const status = join(directory.path, "status");
     const wrapped = ["-c", 'exec "$@" 3>"$0"', status, ...argv];
-    const before = fingerprint(testbed.imageDirectory);
+    const before = fingerprint(image);
     const { stdout, stderr } = spawnSync("/bin/sh", wrapped, {
       cwd: workDirectory!,
       env: { ...environment },
@@ -168,7 +190,7 @@ describe("A payload that tries to write everywhere", function () {
     assert.equal(uid, String(user), stderr);
     assertContained(rest.join("\n"));
     assert.equal(lstatSync(join(workDirectory!, "hyperpilot-probe")).uid, user);
-    assert.equal(fingerprint(testbed.imageDirectory), before);
+    assert.equal(fingerprint(image), before);
     assertNothingOutside();
   });
 });

@@ -68,8 +68,19 @@ export const TASK_COMMANDS: readonly Command[] = [
     path: "task best",
     summary: "show the best loss and its parameters",
     arguments: [TASK],
-    options: [{ flags: "--segments", description: "the best of each segment" }],
-    examples: ["hyperpilot task best last", "hyperpilot task best digits --json"],
+    options: [
+      { flags: "--segments", description: "the best of each segment" },
+      {
+        flags: "--export <file>",
+        description: "write the parameters to a file, byte for byte as evaluated; '-': to stdout",
+      },
+      { flags: "--force", description: "replace the file of --export" },
+    ],
+    examples: [
+      "hyperpilot task best last",
+      "hyperpilot task best digits --json",
+      "hyperpilot task best last --export input.json",
+    ],
     isRemote: true,
     load: async () => (await import("./best.ts")).run,
   },

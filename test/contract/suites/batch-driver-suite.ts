@@ -50,7 +50,14 @@ export function describeBatchDriver(
     it("finds a submitted job by its tag, with an id that people can look up", async () => {
       const { batchId } = await bench.driver.submit(bench.request(sub(1)));
       assert.match(batchId, /\S/);
-      assert.equal((await untilType(bench.driver, sub(1), "active")).type, "active");
+      await waitUntil(
+        `${sub(1)} runs`,
+        async () => {
+          const truth = await truthOf(bench.driver, sub(1));
+          return truth.type === "active" && truth.phase === "running" ? truth : null;
+        },
+        { timeoutMs: 60_000 },
+      );
     });
 
     it("answers for every id of a long list, each by itself", async () => {
@@ -60,8 +67,8 @@ export function describeBatchDriver(
       const ids = [sub(1), sub(2), ...Array.from({ length: 200 }, (_, index) => `never-${index}`)];
       const truths = await bench.driver.statusOf(ids);
       assert.deepEqual([...truths.keys()].sort(), [...ids].sort());
-      assert.equal(truths.get(sub(1))?.type, "active");
-      assert.equal(truths.get(sub(2))?.type, "ended");
+      assert.equal(truths.get(sub(1))?.type, "active", truths.get(sub(1))?.detail);
+      assert.equal(truths.get(sub(2))?.type, "ended", truths.get(sub(2))?.detail);
       assert.notEqual(truths.get("never-0")?.type, "active");
     });
 

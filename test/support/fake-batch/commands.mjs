@@ -1,7 +1,15 @@
 // Fake batch commands: one program under the name of each (see fake-batch.ts). Jobs are real processes of this machine, noted as
 // files in $FAKE_BATCH; each command prints what the real one prints, as far as drivers read it.
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, openSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 
 const directory = process.env.FAKE_BATCH;
@@ -9,7 +17,8 @@ const name = basename(process.argv[1]);
 const words = process.argv.slice(2);
 
 if (existsSync(join(directory, "broken"))) {
-  process.stderr.write(`${name}: cannot connect to server\n`);
+  const words = readFileSync(join(directory, "broken"), "utf8");
+  process.stderr.write(words === "" ? `${name}: cannot connect to server\n` : words);
   process.exit(1);
 }
 
@@ -24,7 +33,7 @@ function jobs() {
   return readdirSync(directory)
     .filter((file) => /^job-\d+\.json$/.test(file))
     .map((file) => JSON.parse(readFileSync(join(directory, file), "utf8")))
-    .map((job) => ({ ...job, runs: isRunning(job.pid) }));
+    .map((job) => ({ ...job, runs: job.pid !== null && isRunning(job.pid) }));
 }
 
 function isRunning(pid) {
@@ -35,26 +44,69 @@ function isRunning(pid) {
   }
 }
 
+/** How many jobs may run at a time; the others wait until the state of jobs is asked for and there is room. */
+function places() {
+  const file = join(directory, "places");
+  return existsSync(file) ? Number(readFileSync(file, "utf8")) : Infinity;
+}
+
+const isWaiting = (job) => job.pid === null && job.argv !== undefined && !job.cancelled;
+
+function note(job) {
+  writeFileSync(join(directory, `job-${job.id}.json`), JSON.stringify(job));
+}
+
 function start(jobName, argv, cwd, environment = {}) {
-  const id = jobs().length + 1;
-  const output = openSync(join(directory, `job-${id}.out`), "a");
-  const child = spawn(argv[0], argv.slice(1), {
-    cwd,
+  const id = newId();
+  // Where the system itself would write it; of the others nobody reads it.
+  const output = optionOf("--output") ?? join(directory, `job-${id}.out`);
+  const job = { id, name: jobName, pid: null, words, argv, cwd, environment, output };
+  if (places() === Infinity) run(job);
+  else note(job);
+  const others = jobs().filter((other) => other.id !== id);
+  const [waiting, running] = [others.filter(isWaiting), others.filter((other) => other.runs)];
+  const line = { name: jobName, waiting: waiting.length, running: running.length };
+  appendFileSync(join(directory, "submits"), `${JSON.stringify(line)}\n`);
+  return id;
+}
+
+function newId() {
+  for (let id = jobs().length + 1; ; id += 1) {
+    try {
+      writeFileSync(join(directory, `job-${id}.json`), '{"id":0,"name":"","pid":null}', {
+        flag: "wx",
+      });
+      return id;
+    } catch (error) {
+      if (error.code !== "EEXIST") throw error;
+    }
+  }
+}
+
+function run(job) {
+  const output = openSync(job.output, "a");
+  const child = spawn(job.argv[0], job.argv.slice(1), {
+    cwd: job.cwd,
     detached: true,
     stdio: ["ignore", output, output],
-    env: { PATH: process.env.PATH, ...environment },
+    env: { PATH: process.env.PATH, ...job.environment },
   });
   child.unref();
-  writeFileSync(
-    join(directory, `job-${id}.json`),
-    JSON.stringify({ id, name: jobName, pid: child.pid, words }),
-  );
-  return id;
+  note({ ...job, pid: child.pid });
+}
+
+function startWaiting() {
+  const all = jobs();
+  const room = Math.max(0, places() - all.filter((job) => job.runs).length);
+  for (const job of all.filter(isWaiting).slice(0, room)) run(job);
 }
 
 function end(ids) {
   for (const job of jobs()) {
-    if (!ids.includes(job.id) || !job.runs) continue;
+    if (!ids.includes(job.id)) continue;
+    appendFileSync(join(directory, "removals"), `${job.name}\n`);
+    if (isWaiting(job)) note({ ...job, cancelled: true });
+    if (!job.runs) continue;
     try {
       process.kill(-job.pid, "SIGKILL");
     } catch {
@@ -78,12 +130,13 @@ const numbers = () =>
 const commands = {
   sbatch: () => `${startScript("--job-name")}\n`,
   squeue: () => {
+    startWaiting();
     const wanted = optionOf("--name").split(",");
     return jobs()
       .filter((job) => wanted.includes(job.name))
       .map(
         (job) =>
-          `${job.id}|${job.runs ? "RUNNING" : "COMPLETED"}|None|9:58|START|END|node|${job.name}\n`,
+          `${job.id}|${isWaiting(job) ? "PENDING|Resources" : job.runs ? "RUNNING|None" : "COMPLETED|None"}|9:58|START|END|node|${job.name}\n`,
       )
       .join("");
   },

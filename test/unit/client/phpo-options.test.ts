@@ -73,6 +73,7 @@ const OURS: readonly Row[] = [
   ["resources", "HYPERPILOT", "one form"],
   ["internet", "HYPERPILOT", null],
   ["files", "HYPERPILOT", "the present directory"],
+  ["try", "HYPERPILOT", null],
   ["wait", "HYPERPILOT", null],
 ];
 

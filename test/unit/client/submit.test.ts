@@ -96,6 +96,7 @@ describe("submit", () => {
           exec: "python3 train.py",
           input: "point.json",
           output: "none",
+          arguments: "none",
           timeoutSeconds: 1.5,
           loopingSeconds: 600,
           trainingData: "input_ds.json",

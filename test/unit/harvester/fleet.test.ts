@@ -3,7 +3,7 @@ import { Absences } from "../../../harvester/absence.ts";
 import type { BatchDriver, BatchTruth } from "../../../harvester/driver.ts";
 import { createFleet } from "../../../harvester/fleet.ts";
 import { pilotScript } from "../../../harvester/pilot-script.ts";
-import { clockText, pilotSize } from "../../../harvester/pilot-size.ts";
+import { clockText, pilotSize } from "../../../protocol/pilot-size.ts";
 import { Batch } from "../../../protocol/batch.ts";
 import { HARVESTER } from "../../../protocol/limits.ts";
 import { QueueConfig } from "../../../protocol/queue.ts";

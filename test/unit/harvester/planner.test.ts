@@ -61,6 +61,7 @@ function pilots(
     submissionId: `${truth.type}-${index}`,
     batchId: String(index),
     truth,
+    submitError: null,
     connected: false,
     ...change,
   }));

@@ -241,7 +241,7 @@ describe("container steering", () => {
       harvester: "h",
       sites: [],
     };
-    world.post({ type: "harvester", session: "h", message: hello });
+    world.fromHarvester(hello);
     search(world);
     world.tick();
     assert.equal(world.reactor.live.queues.get("central")?.wantedPilots, 1);

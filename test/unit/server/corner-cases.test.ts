@@ -90,15 +90,11 @@ describe("corner cases", () => {
     const world = new World();
     const pilot = world.pilot();
     const protocol = { min: 1, max: 1 };
-    world.post({
-      type: "harvester",
-      session: "h",
-      message: { type: "hello", protocol, harvester: "h", sites: [] },
-    });
+    world.fromHarvester({ type: "hello", protocol, harvester: "h", sites: [] });
     const { submissionId } = pilot;
     const message = { type: "ended", queue: "local", submissionId, detail: "over" } as const;
     for (const time of ["first", "second"]) {
-      const effects = world.post({ type: "harvester", session: "h", message });
+      const effects = world.fromHarvester(message);
       const noted = effects.filter(({ type }) => type === "toHarvester").slice(0, 1);
       const answer = { type: "endNoted", submissionId };
       assert.deepEqual(noted, [{ type: "toHarvester", session: "h", message: answer }], time);

@@ -211,20 +211,17 @@ describe("fencing", () => {
   it("refuses hello of a pilot whose submission has ended, and of an unknown protocol version", () => {
     const world = new World();
     const pilot = world.pilot();
-    world.post({
-      type: "harvester",
-      session: "h",
-      message: { type: "hello", protocol: { min: 1, max: 1 }, harvester: "h", sites: [] },
+    world.fromHarvester({
+      type: "hello",
+      protocol: { min: 1, max: 1 },
+      harvester: "h",
+      sites: [],
     });
-    world.post({
-      type: "harvester",
-      session: "h",
-      message: {
-        type: "ended",
-        queue: "local",
-        submissionId: pilot.submissionId,
-        detail: "exit 0",
-      },
+    world.fromHarvester({
+      type: "ended",
+      queue: "local",
+      submissionId: pilot.submissionId,
+      detail: "exit 0",
     });
     pilot.connect();
     assert.equal(pilot.last("refused")?.code, "E_UNAUTHENTICATED");

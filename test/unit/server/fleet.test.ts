@@ -13,7 +13,7 @@ function harvester(world: World, sites: string[] = []): ToHarvester[] {
     return effects;
   };
   const hello = { type: "hello" as const, protocol: { min: 1, max: 1 }, harvester: "h", sites };
-  world.post({ type: "harvester", session: "h", message: hello });
+  world.fromHarvester(hello);
   return sent;
 }
 
@@ -65,32 +65,34 @@ describe("pilots wanted of a harvester", () => {
     const other = { name: "other", site: "there", limits: { maxPilots: 4 } };
     world.command({ type: "putQueue", config: QueueConfig.parse(other) });
     const sent: ToHarvester[] = [];
-    const say = (session: string, item: object): void => {
-      const post = { type: "harvester", session, ...item } as Parameters<World["post"]>[0];
-      for (const effect of world.post(post))
-        if (effect.type === "toHarvester") sent.push(effect.message);
+    const take = (effects: ReturnType<World["post"]>): void => {
+      for (const effect of effects) if (effect.type === "toHarvester") sent.push(effect.message);
     };
-    const hello = (site: string): object => ({
-      message: { type: "hello", protocol: { min: 1, max: 1 }, harvester: site, sites: [site] },
-    });
+    const hello = (site: string): void => {
+      const protocol = { min: 1, max: 1 };
+      take(world.fromHarvester({ type: "hello", protocol, harvester: site, sites: [site] }, site));
+    };
+    const report = (lastError: string | null, probeInSeconds: number | null): void => {
+      const what = { queue: "local", submissions: [], secretsNeeded: 0 };
+      const health = { probeInSeconds };
+      take(world.fromHarvester({ type: "report", ...what, lastError, health }, "here"));
+    };
     const now = (): Record<string, number> => {
-      for (const effect of world.post({ type: "tick" }))
-        if (effect.type === "toHarvester") sent.push(effect.message);
+      take(world.post({ type: "tick" }));
       const last = (queue: string): number =>
         wanted(sent.filter((one) => one.type === "wanted" && one.queue.name === queue)) ?? 0;
       return { here: last("local"), there: last("other") };
     };
-    say("h1", hello("here"));
-    say("h2", hello("there"));
+    hello("here");
+    hello("there");
     world.submit({}, { maxPoints: 4, nPointsPerIteration: 4, nParallelEvaluation: 4 });
     assert.deepEqual(now(), { here: 4, there: 0 });
-    const report = { type: "report", queue: "local", submissions: [], secretsNeeded: 0 };
-    say("h1", { message: { ...report, lastError: "paused: sbatch: no such partition" } });
+    report("paused: sbatch: no such partition", 60);
     assert.deepEqual(now(), { here: 1, there: 3 }, "a paused one is tried with one pilot");
-    say("h1", { type: "harvesterClosed" });
+    world.post({ type: "harvesterClosed", session: "here" });
     assert.equal(now()["there"], 4);
-    say("h1", hello("here"));
-    say("h1", { message: { ...report, lastError: null } });
+    hello("here");
+    report(null, null);
     assert.deepEqual(now(), { here: 4, there: 0 });
   });
 
@@ -129,7 +131,7 @@ describe("pilots wanted of a harvester", () => {
       submissionId,
       detail: "killed by the batch system",
     };
-    world.post({ type: "harvester", session: "h", message });
+    world.fromHarvester(message);
     assert.deepEqual([task.counts.ready, task.interruptions], [1, 1]);
     const exchange = { type: "exchangeBootSecret", instance: "other", newPilotId: "p" } as const;
     assert.throws(() => world.command({ ...exchange, sha256: submissionId.padEnd(64, "0") }), {

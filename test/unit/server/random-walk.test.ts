@@ -49,10 +49,11 @@ class Walk {
       type: "putQueue",
       config: QueueConfig.parse({ name: "central", role: "central", leaseSeconds: 60 }),
     });
-    this.world.post({
-      type: "harvester",
-      session: "h",
-      message: { type: "hello", protocol: { min: 1, max: 1 }, harvester: "h", sites: [] },
+    this.world.fromHarvester({
+      type: "hello",
+      protocol: { min: 1, max: 1 },
+      harvester: "h",
+      sites: [],
     });
   }
 
@@ -197,7 +198,7 @@ class Walk {
     if (kind === 0) pilot.send({ type: "bye", reason: "idle" });
     if (kind === 1) {
       const message = { type: "ended" as const, queue: "local", submissionId, detail: "killed" };
-      this.world.post({ type: "harvester", session: "h", message });
+      this.world.fromHarvester(message);
     }
     if (kind === 2) {
       const sha256 = submissionId.padEnd(64, "0");

@@ -10,6 +10,7 @@ describe("requests that come slowly", () => {
     const raw = Object.assign(new EventEmitter(), {
       complete: false,
       destroyed: false,
+      socket: new EventEmitter(),
       destroy: () => {
         raw.destroyed = true;
       },
@@ -43,5 +44,9 @@ describe("requests that come slowly", () => {
     const over = request("10");
     over.raw.emit("close");
     assert.equal(over.clock.pendingTimers, 0);
+    assert.equal(over.raw.socket.listenerCount("close"), 0, "the connection may serve more");
+    const unread = request("10");
+    unread.raw.socket.emit("close");
+    assert.equal(unread.clock.pendingTimers, 0);
   });
 });

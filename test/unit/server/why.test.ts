@@ -34,22 +34,21 @@ describe("why", () => {
     const world = new World();
     const task = world.submit();
     assert.equal(why(world, task).code, "noPilotYet");
-    assert.match(why(world, task).sentence, /no harvester serves local/);
-    world.post({
-      type: "harvester",
-      session: "h",
-      message: { type: "hello", protocol: { min: 1, max: 1 }, harvester: "h", sites: [] },
+    assert.equal(why(world, task).cause, "harvesterNotRunning");
+    assert.match(why(world, task).sentence, /local: No harvester serves site 'local'/);
+    const protocol = { min: 1, max: 1 };
+    world.fromHarvester({ type: "hello", protocol, harvester: "h", sites: [] });
+    world.fromHarvester({
+      type: "report",
+      queue: "local",
+      submissions: [],
+      secretsNeeded: 0,
+      lastError: "sbatch: error: invalid partition specified: x",
+      health: { submitFailures: 1 },
     });
-    const report = { type: "report" as const, queue: "local", submissions: [], secretsNeeded: 0 };
-    world.post({
-      type: "harvester",
-      session: "h",
-      message: { ...report, lastError: "sbatch: invalid partition" },
-    });
-    assert.match(
-      why(world, task).sentence,
-      /submitting to local failed: sbatch: invalid partition/,
-    );
+    assert.equal(why(world, task).cause, "wrongPartition");
+    assert.match(why(world, task).sentence, /no partition or queue of this name/);
+    assert.match(why(world, task).sentence, /invalid partition specified: x/);
   });
 
   it("tells steering that runs from evaluations that keep all slots busy", () => {
@@ -136,7 +135,7 @@ describe("why", () => {
     const world = new World({ name: "local", state: "offline" });
     const answer = why(world, world.submit());
     assert.equal(answer.code, "queueOffline");
-    assert.match(answer.remedy, /site queue set-state local online/);
+    assert.match(answer.remedy, /site queue online local/);
   });
 
   it("says that a search has ended and why", () => {

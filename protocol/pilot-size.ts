@@ -1,5 +1,5 @@
-/** What one pilot asks of the batch system: as many slots as the queue wants in one. Pure. */
-import type { QueueConfig } from "../protocol/queue.ts";
+/** What one pilot asks of the batch system: as many slots as the queue wants in one. */
+import type { QueueConfig } from "./queue.ts";
 
 export interface PilotSize {
   /** Whole CPUs. */
