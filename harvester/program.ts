@@ -64,7 +64,7 @@ class RunningHarvester implements Harvester {
   readonly #queues = new Map<string, QueueState>();
   /** Submission ids whose end was told, to when it was told last (monotonic), null for before this connection. */
   readonly #told = new Map<string, number | null>();
-  /** Submissions of an earlier harvester that this one has not seen alive: the server may have forgotten that they connected. */
+  /** Submissions of an earlier harvester that this one has not seen alive: the server may have forgotten them. */
   readonly #former = new Set<string>();
   #send: Send = () => false;
   /** Submissions that were taken back. */
@@ -218,6 +218,9 @@ class RunningHarvester implements Harvester {
     const active = submissions.active();
     const truths = await driver.statusOf(active.map(({ submissionId }) => submissionId));
     for (const [id, { type }] of truths) if (type === "active") this.#former.delete(id);
+    // Whether their pilots had connected is not known any more: nothing is concluded from them.
+    const isOver = (id: string): boolean =>
+      this.#former.has(id) && truths.get(id)?.type === "ended";
     await this.#endOrphans(active, truths);
     for (const [name, queue] of this.#queues) {
       if (queue.wanted === null) continue;
@@ -227,7 +230,7 @@ class RunningHarvester implements Harvester {
           submissionId,
           batchId,
           truth: truths.get(submissionId) ?? { type: "unknown", detail: "no answer" },
-          connected: queue.connected.has(submissionId),
+          connected: queue.connected.has(submissionId) || isOver(submissionId),
           submitError: this.#submitter.errorOf(submissionId),
         }));
       noteStatus(
@@ -327,8 +330,7 @@ class RunningHarvester implements Harvester {
     const queue = this.#queues.get(name);
     // What was taken back says nothing about pilots that may start.
     const wasRemoved = this.#removed.delete(submissionId);
-    const saysNothing = wasRemoved || this.#former.has(submissionId);
-    if (queue !== undefined && taken && !saysNothing)
+    if (queue !== undefined && taken && !wasRemoved)
       noteEnded(queue.health, connected, detail, nowMs);
   }
 

@@ -20,6 +20,7 @@ export function differenceOfPoint(
     ["interruptionsInRow", point.interruptionsInRow, model.inRow],
     ["loss", point.loss, model.loss],
     ["retried", point.retried, model.isRetried],
+    ["states", shaOf(point.files?.checkpoints ?? []), model.checkpoints.join()],
     ["lease", point.lease?.pilotId ?? null, model.lease?.pilotId ?? null],
     ["slot", point.lease?.slot ?? null, model.lease?.slot ?? null],
   ];
@@ -31,6 +32,10 @@ export function differenceOfPoint(
   return isRight
     ? null
     : `${where} has epoch ${point.epoch.join(".")} after a grant of ${model.epoch.join(".")}${model.isRevoked ? " was revoked" : ""}`;
+}
+
+function shaOf(checkpoints: readonly { readonly sha256: string }[]): string {
+  return checkpoints.map(({ sha256 }) => sha256).join();
 }
 
 /** The first difference between a task of the server and of the rules, its points apart, or null. */
@@ -87,7 +92,24 @@ export function differenceOf(model: Model, core: Core): string | null {
       if (found !== null) return found;
     }
   }
-  return differenceOfLeases(model, core) ?? differenceOfFleet(model, core);
+  return (
+    differenceOfLeases(model, core) ??
+    differenceOfReferences(model, core) ??
+    differenceOfFleet(model, core)
+  );
+}
+
+/** Whatever a point may go on from is referred to, and nothing else is. */
+function differenceOfReferences(model: Model, core: Core): string | null {
+  const references = new Map<string, number>();
+  for (const task of model.tasks.values())
+    for (const { checkpoints } of task.points.values())
+      for (const sha256 of checkpoints) references.set(sha256, (references.get(sha256) ?? 0) + 1);
+  for (const sha256 of new Set([...references.keys(), ...core.blobs.keys()])) {
+    const [is, should] = [core.blobs.get(sha256) ?? 0, references.get(sha256) ?? 0];
+    if (is !== should) return `blob ${sha256} has ${is} references, not ${should}`;
+  }
+  return null;
 }
 
 function differenceOfLeases(model: Model, core: Core): string | null {

@@ -87,8 +87,10 @@ const DEEDS: Readonly<Record<ActionKind, Deed>> = {
     else crash();
   },
   takeBackup: ({ cluster }) => {
-    const { server, disk } = cluster;
-    if (server.process !== null) disk.takeBackup(server.process.clock.wallMs());
+    const { server, disk, blobs } = cluster;
+    if (server.process === null) return;
+    disk.takeBackup(server.process.clock.wallMs());
+    blobs.takeBackup();
   },
   restoreBackup: ({ cluster }, random) => {
     cluster.server.restoreBackup();
@@ -103,6 +105,9 @@ const DEEDS: Readonly<Record<ActionKind, Deed>> = {
   },
   slowDisk: ({ cluster }, random) => {
     cluster.disk.syncMsMax = random.pick([2, 20, 500, 4_000]);
+  },
+  damageBlob: ({ cluster: { blobs, oracle } }, random) => {
+    if (blobs.damage(random)) oracle.reached("blob damaged");
   },
   busyServer: (parts, random) => parts.cluster.server.process?.freeze(spanMs(parts, random)),
   jumpClock: ({ cluster, batch, harvester }, random) => {

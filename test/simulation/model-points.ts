@@ -149,7 +149,9 @@ function generate(model: Model, task: TaskModel, event: EventOf<"pointGenerated"
     loss: null,
     isRetried: false,
     lastOutcome: "",
-    checkpoint: "",
+    checkpoints: [],
+    hasSaved: false,
+    failedRestores: 0,
     reported: null,
   };
   task.points.set(pointId, point);
@@ -274,6 +276,7 @@ function grant(model: Model, task: TaskModel, event: EventOf<"leaseGranted">): v
   point.epoch = epoch;
   point.isRevoked = false;
   point.reported = null;
+  point.hasSaved = false;
   point.lease = newLease(event, null);
   model.hold(point.lease);
 }
@@ -465,6 +468,7 @@ function endAttempt(model: Model, task: TaskModel, event: EventOf<"attemptEnded"
   point.attempts = event.attempt;
   point.inRow = 0;
   charge(task, lease.jobId ?? -1);
+  distrust(point, event);
   const { outcome } = event;
   point.lastOutcome = outcome.type;
   point.reported = outcome.type === "loss" ? outcome.loss : null;
@@ -489,14 +493,29 @@ function keepCheckpoint(model: Model, task: TaskModel, event: EventOf<"checkpoin
   const lease = point === null ? null : endedLease(model, point, event);
   if (point === null || lease === null) return;
   noteSeq(model, lease, event.seq);
-  if (point.checkpoint !== event.sha256) point.inRow = 0;
-  point.checkpoint = event.sha256;
+  const [newest] = point.checkpoints;
+  if (newest === event.sha256) return;
+  point.inRow = 0;
+  point.hasSaved = true;
+  point.checkpoints = [event.sha256, ...(newest === undefined ? [] : [newest])];
+}
+
+/** The state that an attempt failed with, or did not come on from, is not trusted any more; after a second one none is. */
+function distrust(point: PointModel, { restored, outcome }: EventOf<"attemptEnded">): void {
+  const isBad = outcome.type === "failed" || (outcome.type === "timeout" && !point.hasSaved);
+  if (restored === undefined || !isBad) return;
+  point.failedRestores += 1;
+  const { checkpoints } = point;
+  if (point.failedRestores > 1) point.checkpoints = [];
+  // What the failed attempt has saved comes before what it went on from.
+  else if (point.hasSaved) point.checkpoints = checkpoints.slice(1);
+  else point.checkpoints = checkpoints.slice(Math.max(0, checkpoints.indexOf(restored)) + 1);
 }
 
 /** A damaged one: the next evaluation begins from another, or from none. */
 function dropCheckpoint(model: Model, task: TaskModel, event: EventOf<"checkpointDropped">): void {
   const point = pointOf(model, task, event);
-  if (point?.checkpoint === event.sha256) point.checkpoint = "";
+  if (point !== null) point.checkpoints = point.checkpoints.filter((one) => one !== event.sha256);
 }
 
 function finish(model: Model, task: TaskModel, event: EventOf<"pointFinal">): void {
@@ -517,6 +536,8 @@ function finish(model: Model, task: TaskModel, event: EventOf<"pointFinal">): vo
   }
   checkCause(model, task, point, event);
   move(model, task, point, state);
+  if (FINAL.includes(state))
+    point.checkpoints = task.spec.checkpoint.keep ? point.checkpoints.slice(0, 1) : [];
   if (state === "cancelled") return;
   task.hasNews = true;
   if (state !== "done" || loss === null) return;

@@ -41,8 +41,12 @@ export interface PointModel {
   loss: number | null;
   isRetried: boolean;
   lastOutcome: string;
-  /** sha256 of the newest checkpoint. */
-  checkpoint: string;
+  /** sha256 of the states that may be gone on from, newest first. */
+  checkpoints: readonly string[];
+  /** A newer state came under the last lease. */
+  hasSaved: boolean;
+  /** Attempts that failed although, or because, they went on from a state. */
+  failedRestores: number;
   /** Loss that its last attempt reported, until it is final. */
   reported: number | null;
 }

@@ -11,6 +11,7 @@ import type { Batch } from "../../server/journal/journal.ts";
 import type { Live } from "../../server/live.ts";
 import { differenceOf, textOf } from "./compare.ts";
 import type { Invariant, Violation } from "./invariants.ts";
+import { BlobStore } from "./blob-store.ts";
 import { hasEnded, leaseKey, Model } from "./model.ts";
 import { applyEvent } from "./model-fleet.ts";
 import { isNodesFault, noteNodes } from "./node-checks.ts";
@@ -39,6 +40,9 @@ export class Oracle {
   readonly #needs = new WeakMap<object, number>();
   /** Writes of pilots: what each of them has sent under a lease, by sequence number. */
   readonly #sent = new Map<string, Outcome>();
+  readonly #sentStates = new Map<string, string>();
+  /** The server's disk, as far as states lie on it. */
+  blobs: BlobStore = new BlobStore();
   /** Writes that are on disk. */
   readonly #stored = new Set<string>();
   readonly #muted = new Set<string>();
@@ -75,6 +79,11 @@ export class Oracle {
   /** A pilot hands a result or an answer to its connection. */
   onSent(key: string, seq: number, outcome: Outcome | null): void {
     if (outcome !== null) this.#sent.set(`${key}#${seq}`, outcome);
+  }
+
+  /** A pilot says that a state is on the server. */
+  onSentState(key: string, seq: number, sha256: string): void {
+    this.#sentStates.set(`${key}#${seq}`, sha256);
   }
 
   onTurn(item: InboxItem, turn: Pick<Turn, "events" | "effects">, core: Core, live: Live): void {
@@ -115,6 +124,9 @@ export class Oracle {
     if (task === undefined) return;
     const point = "pointId" in event ? task.points.get(event.pointId ?? "") : undefined;
     if (event.type === "attemptEnded" && point?.lease === null) this.reached("late attempt taken");
+    if (event.type === "attemptEnded" && event.restored !== undefined)
+      if (event.outcome.type === "failed")
+        this.reached((point?.failedRestores ?? 0) > 0 ? "no state trusted" : "state doubted");
     if (event.type === "leaseEnded" && point?.lease === null)
       this.reached("late interruption taken");
     if (event.type === "leaseEnded" && event.interruption && point?.inRow === 9)
@@ -141,6 +153,14 @@ export class Oracle {
       );
     }
     if (event.type === "leaseEnded") this.#checkBlame(event);
+    if (event.type === "checkpointStored") {
+      const key = `${leaseKey(event.taskId, event.pointId, event.epoch)}#${event.seq}`;
+      this.must(
+        this.#sentStates.get(key) === event.sha256,
+        "fromSomewhere",
+        () => `${key} is recorded as the state ${event.sha256}, which was not sent`,
+      );
+    }
     if (event.type === "pointGenerated" && event.retryOf === null) {
       const isProposed =
         (item.type === "proposed" &&
@@ -194,7 +214,17 @@ export class Oracle {
       () => `${server} says ${JSON.stringify(effect).slice(0, 300)}`,
     );
     this.#mustBeDurable(effect, () => JSON.stringify(effect).slice(0, 300));
-    if (effect.type !== "toPilot" || effect.message.type !== "accepted") return;
+    if (effect.type !== "toPilot") return;
+    if (effect.message.type === "grant") {
+      for (const { item, checkpoints = [] } of effect.message.items)
+        for (const { sha256 } of checkpoints)
+          this.must(
+            this.blobs.has(sha256),
+            "resumed",
+            () => `${JSON.stringify(item)} is to go on from ${sha256}, which is not on the server`,
+          );
+    }
+    if (effect.message.type !== "accepted") return;
     const { item, epoch, seq } = effect.message;
     if (item.type !== "evaluation") return;
     const key = `${leaseKey(item.taskId, item.pointId, epoch)}#${seq}`;
@@ -290,8 +320,12 @@ export class Oracle {
     this.sessions = new SessionBook();
   }
 
+  /** Once a backup has taken the journal's place, servers know of less than others have been told. */
+  wasRestored = false;
+
   /** The journal was put back to what a backup holds: what came after it never happened, for better or worse. */
   onBackupRestored(events: number): void {
+    this.wasRestored = true;
     const kept = this.durable.slice(0, events);
     this.durable.length = 0;
     this.#shadow = createCore();
@@ -321,6 +355,12 @@ export class Oracle {
     this.reached("state compared");
     const difference = differenceOf(this.model, core);
     this.must(difference === null, "rules", () => `${when} ${difference}`);
+    for (const sha256 of core.blobs.keys())
+      this.must(
+        this.blobs.has(sha256),
+        "resumed",
+        () => `${when} ${sha256} is referred to and not on the server`,
+      );
     if (core.seq !== this.durable.length) return;
     const [is, should] = [textOf(core), textOf(this.#shadow)];
     this.must(

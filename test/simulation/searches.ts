@@ -20,6 +20,7 @@ export function drawSearch(random: Random, shape: Shape, name: string): Search {
   const method = random.pick(["random", "random", "grid", "tpe"] as const);
   const followsDefaults = random.chance(0.3);
   const nPointsPerIteration = random.int(1, 5);
+  const habits = drawHabits(random, shape);
   const input: TaskSpecificationInput = {
     specVersion: 1,
     name,
@@ -41,8 +42,9 @@ export function drawSearch(random: Random, shape: Shape, name: string): Search {
     penalty: random.pick(["large", "large", "worst", "omit"]),
     duplicates: random.chance(0.25) ? "reuse" : "evaluate",
     failFast: random.chance(0.5),
+    checkpoint: habits.saves === null ? {} : { save: ["state"], keep: random.chance(0.3) },
   };
-  return { spec: TaskSpecification.parse(input), habits: drawHabits(random, shape) };
+  return { spec: TaskSpecification.parse(input), habits };
 }
 
 function drawHabits(random: Random, { isStormy }: Shape): Habits {
@@ -58,6 +60,9 @@ function drawHabits(random: Random, { isStormy }: Shape): Habits {
     image: random.chance(0.8)
       ? null
       : { cause: random.pick(IMAGE_CAUSES), share: random.pick([0.3, 0.6, 1]) },
+    saves: random.chance(0.5)
+      ? null
+      : { stepSeconds: random.pick([0.5, 1, 4]), failsRestored: share(0.8) },
     exitCodes: random.int(1, 3),
     steering: {
       nonsense: share(0.2),

@@ -383,6 +383,12 @@ function checkGrant({ model }: Turn, { message, note, granted }: GrantCheck): vo
       "answered",
       () => `${name} is handed out as attempt ${item.attempt} with ${item.pointText}`,
     );
+    const states = (item.checkpoints ?? []).map(({ sha256 }) => sha256).join();
+    model.must(
+      states === point?.checkpoints.join(),
+      "resumed",
+      () => `${name} may go on from ${states}, not ${point?.checkpoints.join()}`,
+    );
   }
 }
 
