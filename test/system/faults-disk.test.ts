@@ -50,12 +50,13 @@ describe("a search on a good node and a bad one", function () {
   }
 
   it("goes on elsewhere when the scratch disk of one node is full: no attempt is used, and the cause is named", async () => {
+    // A little more than a pilot needs to start.
     const scratch = join(directory.path, "scratch");
     mkdirSync(scratch);
-    const mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", scratch] as const;
+    const mount = ["mount", "-t", "tmpfs", "-o", "size=104m", "tmpfs", scratch] as const;
     assert.equal((await runProgram([...mount], { timeoutMs: 10_000 })).exitCode, 0);
     mounted = scratch;
-    const exec = `dd if=/dev/zero of=big bs=1M count=20 2>/dev/null && ${LOSS_IS_X} || { sleep 0.2; exit 1; }`;
+    const exec = `dd if=/dev/zero of=big bs=1M count=110 2>/dev/null && ${LOSS_IS_X} || { sleep 0.2; exit 1; }`;
     const points = 8;
     const taskId = await deployment.submit(
       { evaluation: { container: "host:", exec } },
