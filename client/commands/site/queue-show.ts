@@ -3,11 +3,7 @@ import { BATCH_KINDS } from "../../../protocol/batch-kinds.ts";
 import { stringify } from "smol-toml";
 import { EXIT } from "../../../protocol/errors.ts";
 import { didYouMean } from "../../../protocol/did-you-mean.ts";
-import {
-  queueFields,
-  valueAt,
-  type QueueField,
-} from "../../../protocol/queue-fields.ts";
+import { queueFields, valueAt, type QueueField } from "../../../protocol/queue-fields.ts";
 import type { Run } from "../../command.ts";
 import { usageError } from "../../errors.ts";
 import { formatAgo, neutraliseLines } from "../../format.ts";
