@@ -15,6 +15,7 @@ import {
   steeringOption,
   wholeTaskOptions,
 } from "./submit/option-parts.ts";
+import { imagePath } from "./submit/image-path.ts";
 import { checkedSpecification, specificationNotes } from "./submit/specification.ts";
 import { readUserFile } from "./user-file.ts";
 
@@ -66,7 +67,7 @@ function taskOf(
   workingDirectory: string,
 ): { readonly spec: TaskSpecification; readonly warnings: readonly string[] } {
   const warnings: string[] = [];
-  const steering = steeringOption(options, "steeringMethod");
+  const steering = steeringOption(options, "steeringMethod", workingDirectory);
   const spaceFile = textOption(options, "searchSpaceFile");
   if (steering === undefined) {
     throw usageError(
@@ -95,7 +96,7 @@ function taskOf(
           : readUserFile(spaceFile, workingDirectory, TASK.searchSpaceBytesMax),
       ...wholeTaskOptions(options, workingDirectory),
       evaluation: {
-        container: required(options, "evaluationContainer"),
+        container: imagePath(required(options, "evaluationContainer"), workingDirectory),
         exec: required(options, "evaluationExec"),
         ...evaluationOptions(options),
       },

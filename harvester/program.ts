@@ -64,6 +64,8 @@ class RunningHarvester implements Harvester {
   readonly #queues = new Map<string, QueueState>();
   /** Submission ids whose end was told, to when it was told last (monotonic), null for before this connection. */
   readonly #told = new Map<string, number | null>();
+  /** Submissions of an earlier harvester that this one has not seen alive: the server may have forgotten them. */
+  readonly #former = new Set<string>();
   #send: Send = () => false;
   /** Submissions that were taken back. */
   readonly #removed = new Set<string>();
@@ -81,6 +83,7 @@ class RunningHarvester implements Harvester {
 
   start(send: Send): void {
     this.#send = send;
+    for (const { submissionId } of this.#deps.submissions.active()) this.#former.add(submissionId);
     this.#schedule(0);
   }
 
@@ -214,6 +217,10 @@ class RunningHarvester implements Harvester {
     const { submissions, driver, clock } = this.#deps;
     const active = submissions.active();
     const truths = await driver.statusOf(active.map(({ submissionId }) => submissionId));
+    for (const [id, { type }] of truths) if (type === "active") this.#former.delete(id);
+    // Whether their pilots had connected is not known any more: nothing is concluded from them.
+    const isOver = (id: string): boolean =>
+      this.#former.has(id) && truths.get(id)?.type === "ended";
     await this.#endOrphans(active, truths);
     for (const [name, queue] of this.#queues) {
       if (queue.wanted === null) continue;
@@ -223,7 +230,7 @@ class RunningHarvester implements Harvester {
           submissionId,
           batchId,
           truth: truths.get(submissionId) ?? { type: "unknown", detail: "no answer" },
-          connected: queue.connected.has(submissionId),
+          connected: queue.connected.has(submissionId) || isOver(submissionId),
           submitError: this.#submitter.errorOf(submissionId),
         }));
       noteStatus(

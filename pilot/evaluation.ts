@@ -132,7 +132,7 @@ class GrantedEvaluation {
 
   async #runStaged(ending: AbortSignal): Promise<EvaluationEnd> {
     const { api, stage, runner } = this.#node;
-    const { item, spec, slot, spawner, signal, eviction } = this.#order;
+    const { item, spec, slot, spawner, signal, eviction, onWarning } = this.#order;
     if (spawner === undefined || slot === undefined) throw new Error(`no slot ${item.slot}`);
     const { sandboxSha256 } = spec;
     const staged =
@@ -143,7 +143,12 @@ class GrantedEvaluation {
       const sandboxFile = staged?.file ?? null;
       const credentialOf: HoldRequest["credentialOf"] = (registry) =>
         api.getRegistryCredential(item.token, registry, ending);
-      const what = { item, spec, sandboxFile, slot, spawner, signal, eviction, credentialOf };
+      const onHindrance = (text: string | null): void =>
+        onWarning(text === null ? null : cleanMessage(text, PILOT.warningBytesMax));
+      const what = {
+        ...{ item, spec, sandboxFile, slot, spawner, signal, eviction },
+        ...{ credentialOf, onHindrance },
+      };
       const checkpoints = this.#checkpoints(fetched);
       return await runner.run(checkpoints === null ? what : { ...what, checkpoints });
     } finally {

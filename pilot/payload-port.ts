@@ -39,6 +39,8 @@ export interface EvaluationRequest {
   readonly readOutcome?: (work: string, exit: PayloadExit) => Outcome;
   /** The task owner's credential for a registry; by default there is none. */
   readonly credentialOf?: HoldRequest["credentialOf"];
+  /** Takes what keeps the image away, while it does; null: nothing does any more. */
+  readonly onHindrance?: HoldRequest["onHindrance"];
   /** Added to the payload's environment. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Further paths inside at which the work directory is found. */

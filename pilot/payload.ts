@@ -110,7 +110,7 @@ class RunningEvaluation {
   }
 
   async #evaluate(): Promise<Outcome> {
-    const { spec, item, sandboxFile, signal, eviction, checkpoints } = this.#request;
+    const { spec, item, sandboxFile, signal, eviction, checkpoints, onHindrance } = this.#request;
     const { images, queue, runtimes, clock } = this.#options;
     const tarball = checkpoints?.tarball ?? null;
     const directories = makePayloadDirectories(this.#paths.root);
@@ -130,6 +130,7 @@ class RunningEvaluation {
       taskId: item.item.taskId,
       credentialOf: this.#request.credentialOf ?? (() => Promise.resolve(null)),
       say: (line) => appendFileSync(this.#paths.log, `[hyperpilot] ${line}\n`),
+      ...(onHindrance === undefined ? {} : { onHindrance }),
       signal: eviction === undefined ? signal : AbortSignal.any([signal, eviction]),
     });
     // Waiting for an image is not the evaluation's time.

@@ -8,6 +8,9 @@ const DIGEST = /^sha256:[0-9a-f]{64}$/;
 const DOCKER_HUB = "docker.io";
 const DOCKER_HUB_NAMES = [DOCKER_HUB, "index.docker.io", "registry-1.docker.io"];
 
+/** Not a registry: what podman and docker have built on the node itself. With a port it is a registry of the node. */
+export const LOCAL_REGISTRY = "localhost";
+
 /** Host name of a registry, with a port where it has one. */
 export const RegistryName = z
   .string()

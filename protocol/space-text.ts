@@ -205,9 +205,14 @@ class SpaceText {
     return new HyperpilotError({
       code: "E_SEARCH_SPACE",
       message: `${placeOf(this.text, offset, this.name)} ${what}`,
-      remedy: /[.?]$/.test(remedy) ? remedy : `${remedy}.`,
+      remedy: asSentence(remedy),
     });
   }
+}
+
+function asSentence(text: string): string {
+  const sentence = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.?]$/.test(sentence) ? sentence : `${sentence}.`;
 }
 
 /** A word without quotes: a number, true, false, null, or a text. */

@@ -1,6 +1,7 @@
 /** What to do about an evaluation that gave no loss, read off what it printed. */
 import type { Outcome } from "../../protocol/pilot-messages.ts";
-import type { TaskSpecification } from "../../protocol/task.ts";
+import { parseJsonText } from "../../protocol/json-text.ts";
+import { printedLossName, type TaskSpecification } from "../../protocol/task.ts";
 
 export interface FailureSources {
   readonly spec: TaskSpecification;
@@ -35,6 +36,23 @@ export function failureHints(sources: FailureSources): readonly string[] {
         : `The Python that ran has no ${module}. Yours is ${ownPython}: name it in the command, and start 'hyperpilot up' with --readOnlyPath for its directory.`,
     );
   }
+  const key = find(/^KeyError: '([^']+)'$/m);
+  const known = key === null ? [] : hyperparameters(spec);
+  if (key !== null && known.length > 0 && !known.includes(key))
+    hints.push(
+      `The search space has no "${key}"; ${evaluation.input} holds ${known.join(", ")}. Use the same names in both.`,
+    );
+  if (outcome.type === "failed" && outcome.code === "E_BAD_OUTPUT") {
+    const printed = otherLoss(evaluation.output, output);
+    if (printed !== null)
+      hints.push(
+        `It printed "${printed}: <number>": if that is the loss, say --loss ${printed} (phpo and submit: --evaluationOutput stdout:${printed}).`,
+      );
+  }
+  if (outcome.type === "interrupted" && / was denied/.test(text))
+    hints.push(
+      "Where access needs a password: start 'hyperpilot up', set it once in another terminal with 'hyperpilot secret set', then try again.",
+    );
   const missing = find(/No such file or directory: '([^']+)'/);
   if (missing !== null && isLeftBehind(missing)) {
     hints.push(
@@ -49,9 +67,28 @@ export function failureHints(sources: FailureSources): readonly string[] {
     hints.push(
       "A program was not found: evaluations see /usr, /opt and the queue's readOnlyPaths, or the image's own.",
     );
-  if (/Connection refused|Temporary failure in name resolution|Network is unreachable/.test(text))
+  if (NO_NETWORK.test(text))
     hints.push("The network was not reached: fetch data beforehand and send it along.");
   return hints;
+}
+
+const NO_NETWORK =
+  /Connection refused|Name or service not known|Temporary failure in name resolution|Network is unreachable|Could not resolve host/;
+
+/** Names of the search space's hyperparameters; none where it has no object of them. */
+function hyperparameters({ searchSpace }: TaskSpecification): readonly string[] {
+  const root = parseJsonText(searchSpace, { name: "searchSpace" });
+  return root.type === "object" ? root.members.map((member) => member.key) : [];
+}
+
+/** A loss of another name than the one that is looked for, the last that was printed. */
+function otherLoss(wanted: string, output: string): string | null {
+  if (printedLossName(wanted) === null) return null;
+  const found = [...output.matchAll(/(?<![\w./-])([A-Za-z_][\w./-]{0,63})\s*[:=]\s*[-+]?\.?\d/g)];
+  const names = found
+    .map(([, name = ""]) => name)
+    .filter((name) => /loss|error|rmse|mse/i.test(name));
+  return names.at(-1) ?? null;
 }
 
 /** The outcome in a few words: "failed (E_PAYLOAD, exit code 1)". */

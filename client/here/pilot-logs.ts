@@ -1,5 +1,5 @@
 /** What the pilots of a data directory on this machine say of themselves, line by line. */
-import { readFileSync, readdirSync } from "node:fs";
+import { readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import {
@@ -21,6 +21,11 @@ const Probed = z.object({
   event: z.literal("probed"),
   capacity: z.object({ runtimes: z.array(z.string()) }),
 });
+
+const Image = z.union([
+  z.object({ event: z.literal("image"), line: z.string() }),
+  z.object({ event: z.literal("registryUnreachable"), image: z.string(), error: z.string() }),
+]);
 
 export interface PilotNotes {
   readonly evaluation: z.infer<typeof Ended> | null;
@@ -45,9 +50,21 @@ export function readPilotNotes(data: string): PilotNotes {
   };
 }
 
+/** How far the image of an evaluation is; null: none is waited for. */
+export function awaitedImage(data: string): string | null {
+  const notes = pilotLogs(data).flatMap((log) =>
+    log.split("\n").flatMap((line) => Image.safeParse(parsed(line)).data ?? []),
+  );
+  const last = notes.at(-1);
+  if (last === undefined) return null;
+  if (last.event === "registryUnreachable")
+    return `image ${last.image} cannot be asked for: ${last.error}; trying again`;
+  return / is here after /.test(last.line) ? null : last.line;
+}
+
 /** What a pilot that could not start said, in the parts of an error; null when none did. */
 export function pilotFailure(data: string): ErrorParts | null {
-  for (const text of pilotLogs(data)) {
+  for (const text of pilotLogs(data).toReversed()) {
     const [, code = "", message = ""] = /^✗ (E_\w+) (.+)$/m.exec(text) ?? [];
     if (!isErrorCode(code)) continue;
     const part = (label: string): string | undefined =>
@@ -69,9 +86,16 @@ function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(ERROR_KINDS, code);
 }
 
+/** The oldest first. */
 function pilotLogs(data: string): readonly string[] {
   const directory = join(data, "harvester", "submissions");
-  return entries(directory).map((name) => text(join(directory, name, "pilot.log")));
+  const files = entries(directory).map((name) => join(directory, name, "pilot.log"));
+  const ages = new Map(files.map((file) => [file, changedMs(file)]));
+  return files.sort((a, b) => (ages.get(a) ?? 0) - (ages.get(b) ?? 0)).map(text);
+}
+
+function changedMs(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
 function entries(directory: string): readonly string[] {

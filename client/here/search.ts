@@ -114,9 +114,9 @@ async function submitAndWatch(
   }
 }
 
-/** Paused by the server itself, because evaluations fail alike and none gave a loss. */
-function isStopped({ state, attemptsFailed, best }: TaskDetail): boolean {
-  return state === "paused" && attemptsFailed > 0 && best === null;
+/** Paused by the server itself: evaluations fail alike, or their image cannot be had. It goes on when a person says so. */
+function isStopped({ state, reason }: TaskDetail): boolean {
+  return state === "paused" && !reason.startsWith("paused by ");
 }
 
 interface Ended {
@@ -147,13 +147,19 @@ async function tellEnd(
         ? `Train with it  hyperpilot task best ${taskId} --export input.json && ${search.shown}`
         : `Train with it  ${search.shown} ${neutralise(options)}`,
     );
-  const look = `hyperpilot task points ${taskId} --sort loss`;
   output.talk(
-    isOwn
-      ? `Next  to look around: hyperpilot up, and in another terminal: ${look}`
-      : `Next  ${look}`,
+    detail.state === "paused"
+      ? nextSteps("to go on", `hyperpilot task resume ${taskId}`, isOwn)
+      : nextSteps("to look around", `hyperpilot task points ${taskId} --sort loss`, isOwn),
   );
   return detail.state === "finished" ? EXIT.success : EXIT.taskUnsuccessful;
+}
+
+/** One command per line, as people copy them. A server that ends with this command has to be started again first. */
+function nextSteps(what: string, command: string, isOwn: boolean): string {
+  if (!isOwn) return `Next  ${command}`;
+  const start = "hyperpilot up".padEnd(command.length);
+  return `Next  ${start}  in another terminal, then\n      ${command}  ${what}`;
 }
 
 /** A search without a loss is not left paused: it would wait for ever. */
@@ -165,7 +171,11 @@ async function noLoss(
   const { taskId, state, reason } = detail;
   const failed = await lastFailed(api, taskId);
   if (!isEnded(state)) await endTask(api, taskId);
-  const message = `The search ended without a loss${isStopped(detail) ? `: ${detail.attemptsFailed} evaluations failed` : ""}.`;
+  const failures =
+    isStopped(detail) && detail.attemptsFailed > 0
+      ? `: ${detail.attemptsFailed} evaluations failed`
+      : "";
+  const message = `The search ended without a loss${failures}.`;
   if (failed === null)
     return new HyperpilotError({
       code: "E_TASK_UNSUCCESSFUL",
@@ -191,9 +201,7 @@ async function pauseOwn(context: Context, api: Api, taskId: TaskId): Promise<Exi
   const detail = await api.call("showTask", { params: { taskId } });
   const done = `${endedPoints(detail.points)} of ${detail.maxPoints} points`;
   output.talk(`Stopping: task ${taskId} is paused with ${done}, ${bestText(detail.best)}.`);
-  output.talk(
-    `Next  to go on: hyperpilot up, and in another terminal: hyperpilot task resume ${taskId}`,
-  );
+  output.talk(nextSteps("to go on", `hyperpilot task resume ${taskId}`, true));
   return EXIT.interrupted;
 }
 

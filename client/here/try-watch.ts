@@ -7,10 +7,11 @@ import { HyperpilotError } from "../../protocol/errors.ts";
 import { isBuiltin, type TaskSpecification } from "../../protocol/task.ts";
 import type { Api } from "../api.ts";
 import type { Context } from "../context.ts";
-import { cutTo, formatDuration } from "../format.ts";
+import { cutTo, formatDuration, neutralise } from "../format.ts";
 import { createDisplay } from "../watch/display.ts";
 import { parametersText } from "../words.ts";
 import { outputEnd } from "./failed-evaluation.ts";
+import { awaitedImage } from "./pilot-logs.ts";
 
 const POLL_MS = 100;
 
@@ -30,6 +31,8 @@ export interface TrialToWatch {
   readonly spec: TaskSpecification;
   readonly signal: AbortSignal;
   readonly startedMs: number;
+  /** Data directory of the pilot. */
+  readonly data: string;
 }
 
 /** Null when the signal came first. Errors: E_STEERING with the output of the steering, when no point was proposed. */
@@ -39,7 +42,7 @@ export async function watchTrial(
   watched: TrialToWatch,
 ): Promise<SeenTrial | null> {
   const { clock } = context;
-  const { taskId, signal, startedMs } = watched;
+  const { taskId, signal, startedMs, data } = watched;
   const progress = progressOf(context);
   let askSeconds: number | null = null;
   try {
@@ -52,7 +55,7 @@ export async function watchTrial(
         if (seen !== null) return { ...seen, askSeconds };
       }
       if (isEnded(detail.state)) throw await noPoint(api, detail);
-      progress.show(await stageOf(api, detail), clock.monotonicMs());
+      progress.show(await stageOf(api, detail, data), clock.monotonicMs());
       await clock.sleep(POLL_MS, signal).catch(() => undefined);
     }
     return null;
@@ -105,13 +108,15 @@ interface Stage {
   readonly more: string;
 }
 
-async function stageOf(api: Api, detail: TaskDetail): Promise<Stage> {
+async function stageOf(api: Api, detail: TaskDetail, data: string): Promise<Stage> {
   if (detail.generated === 0) {
     const { steering } = detail.spec;
     const who = isBuiltin(steering) ? steering.method : "the steering container";
     return { name: `Asking ${who} for a point`, more: "" };
   }
   if (detail.points.leased === 0) return { name: "Starting a pilot", more: "" };
+  const image = awaitedImage(data);
+  if (image !== null) return { name: `Waiting: ${neutralise(image)}`, more: "" };
   const query = { limit: 1 };
   const { items } = await api.call("listPoints", { params: { taskId: detail.taskId }, query });
   const text = items[0]?.text ?? "";

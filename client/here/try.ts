@@ -1,7 +1,7 @@
 /** `--try`: one real ask and one real evaluation on this machine, then a forecast. Nothing is left behind. */
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { EXIT, HyperpilotError, type ExitCode } from "../../protocol/errors.ts";
 import { PAYLOAD_PATH, isBelow } from "../../protocol/host-paths.ts";
 import type { QueueConfig } from "../../protocol/queue.ts";
@@ -31,13 +31,18 @@ export async function tryTask(context: Context, search: Search): Promise<ExitCod
   const { output } = context;
   const { directory, files } = filesToSend(context, search);
   const plan = tryPlan(search.spec, thisMachine());
-  const queue = await knownQueue(context);
+  const queues = await knownQueues(context);
+  const visible = queues.flatMap(({ role, readOnlyPaths }) =>
+    role === "evaluation" ? readOnlyPaths : [],
+  );
   const wanted = [...search.readOnlyPaths, ...(await hiddenPathsOf(search.spec))];
   const shown = pathsToShow(wanted, context.homeDirectory);
   const trial = await withTemporaryDirectory(async (base) => {
     output.talk("Trying one point on this machine; nothing is sent anywhere, nothing stays.");
     const data = join(base, "data");
     mkdirSync(join(base, "scratch"), { mode: 0o700 });
+    mkdirSync(data, { mode: 0o700 });
+    lendSecrets(context, data);
     const request = {
       context,
       data,
@@ -47,8 +52,8 @@ export async function tryTask(context: Context, search: Search): Promise<ExitCod
       endingSentence: "",
     };
     return whileUp(request, async (up) => {
-      const one = await evaluateOne(context, { search, plan, queue, shown, up, data });
-      const shownAlready = [...search.readOnlyPaths, ...(queue?.readOnlyPaths ?? [])];
+      const one = await evaluateOne(context, { search, plan, queues, shown, up, data });
+      const shownAlready = [...search.readOnlyPaths, ...visible];
       const only = shown.filter((path) => !shownAlready.some((known) => isBelow(path, known)));
       if (one !== null) tellTrial(context, { ...one, search, plan, files, shown: only });
       return one;
@@ -73,8 +78,8 @@ export async function tryTask(context: Context, search: Search): Promise<ExitCod
 interface TrialRequest {
   readonly search: Search;
   readonly plan: TryPlan;
-  /** How the local queue of this machine's own server is set; null when there is none. */
-  readonly queue: QueueConfig | null;
+  /** The local queues of this machine's own server; none when it does not answer. */
+  readonly queues: readonly QueueConfig[];
   readonly shown: readonly string[];
   readonly up: Up;
   readonly data: string;
@@ -98,7 +103,7 @@ async function evaluateOne(context: Context, request: TrialRequest): Promise<Tri
   const signal = AbortSignal.any([up.signal, watching.signal]);
   try {
     const seen = await Promise.race([
-      watchTrial(context, api, { taskId, signal, startedMs, spec: plan.spec }),
+      watchTrial(context, api, { taskId, signal, startedMs, data, spec: plan.spec }),
       untilPlacementFails(context.clock, api, { taskId, signal, data }),
     ]);
     if (seen === null) return null;
@@ -115,13 +120,24 @@ async function evaluateOne(context: Context, request: TrialRequest): Promise<Tri
   }
 }
 
-/** The slot of the plan, and what evaluations may read and are told, as on this machine's own queue. */
-async function shapeQueues(api: Api, { plan, queue, shown }: TrialRequest): Promise<void> {
+/** Credentials for registries that were set on this machine's own server: read where they are, never copied. */
+function lendSecrets(context: Context, data: string): void {
+  const secrets = resolve(context.workingDirectory, context.dataDirectory, "secrets");
+  if (existsSync(secrets)) symlinkSync(secrets, join(data, "secrets"));
+}
+
+/** The slot of the plan, and what evaluations may read and are told, as on this machine's own queues. */
+async function shapeQueues(api: Api, { plan, queues, shown }: TrialRequest): Promise<void> {
   for (const { config } of await localQueues(api)) {
+    const queue = queues.find(({ role }) => role === config.role);
     const paths = [...(queue?.readOnlyPaths ?? []), ...shown];
+    const known =
+      queue === undefined
+        ? {}
+        : { runtime: queue.runtime, environment: queue.environment, images: queue.images };
     const body: QueueConfig = {
       ...config,
-      ...(queue === null ? {} : { runtime: queue.runtime, environment: queue.environment }),
+      ...known,
       readOnlyPaths: [...new Set(paths)],
       internet: true,
       slot: config.role === "evaluation" ? { ...plan.slot, walltimeSeconds: null } : config.slot,
@@ -131,16 +147,16 @@ async function shapeQueues(api: Api, { plan, queue, shown }: TrialRequest): Prom
   }
 }
 
-/** The local queue of the server of the data directory, when it answers. */
-async function knownQueue(context: Context): Promise<QueueConfig | null> {
+/** The local queues of the server of the data directory, when it answers. */
+async function knownQueues(context: Context): Promise<readonly QueueConfig[]> {
   const access = readAccess(context.dataDirectory);
-  if (access === null) return null;
+  if (access === null) return [];
   try {
     const queues = await localQueues(createApi(access, KNOWN_QUEUE_MS));
-    return queues.find(({ config }) => config.role === "evaluation")?.config ?? null;
+    return queues.map(({ config }) => config);
   } catch (error) {
     // A trial needs no server.
-    if (error instanceof HyperpilotError) return null;
+    if (error instanceof HyperpilotError) return [];
     throw error;
   }
 }

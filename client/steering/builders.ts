@@ -119,8 +119,8 @@ const RECIPE_LABEL = "org.hyperpilot.recipe";
 
 /** podman or docker: the image stays in the store of this machine. */
 function layerBuilder(program: "podman" | "docker"): Builder {
-  const tag = ({ name }: ImageRequest): string =>
-    `${program === "podman" ? "localhost/" : ""}hyperpilot/${name}:${VERSION}`;
+  // Pilots look for names that begin so on their node, not in a registry.
+  const tag = ({ name }: ImageRequest): string => `localhost/hyperpilot/${name}:${VERSION}`;
   const remedy =
     "Remove the cause that its last lines name. Without a registry: --base debian, or --base DIRECTORY.";
   return {

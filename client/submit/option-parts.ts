@@ -6,6 +6,7 @@ import type { OptionValues } from "../command.ts";
 import { usageError } from "../errors.ts";
 import { countOption, flagOption, numberOption, textOption } from "../option-values.ts";
 import { readSegments } from "./segments.ts";
+import { imagePath } from "./image-path.ts";
 
 type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 
@@ -80,8 +81,12 @@ export function wholeTaskOptions(
   });
 }
 
-/** The steering that the options name, or undefined. `methodName`: what the program calls built-in steering. */
-export function steeringOption(options: OptionValues, methodName: string): Steering | undefined {
+/** The steering that the options name, or undefined. `methodName`: what the program calls built-in steering. Errors: E_USAGE, E_FILE. */
+export function steeringOption(
+  options: OptionValues,
+  methodName: string,
+  workingDirectory: string,
+): Steering | undefined {
   const method = textOption(options, methodName);
   const exec = textOption(options, "steeringExec");
   const container = textOption(options, "steeringContainer");
@@ -94,7 +99,11 @@ export function steeringOption(options: OptionValues, methodName: string): Steer
       "Leave one of them out: either built-in steering, or a container of your own.",
     );
   }
-  if (exec !== undefined) return { container: container ?? null, exec };
+  if (exec !== undefined)
+    return {
+      container: container === undefined ? null : imagePath(container, workingDirectory),
+      exec,
+    };
   if (container === undefined) return undefined;
   throw usageError(
     "--steeringContainer needs --steeringExec, the command that proposes points.",

@@ -31,6 +31,7 @@ import {
   wholeTaskOptions,
 } from "./option-parts.ts";
 import { readUserFile } from "../user-file.ts";
+import { imagePath } from "./image-path.ts";
 import { readTaskFile } from "./task-file.ts";
 
 /** 2^47: seeds stay readable. */
@@ -112,7 +113,9 @@ function checkCadence(spec: TaskSpecification): void {
 function merged(file: Draft, options: OptionValues, workingDirectory: string): Draft {
   const space = textOption(options, "space");
   const queues = textsOption(options, "queue");
-  const steering = steeringOption(options, "method") ?? file["steering"] ?? { method: "tpe" };
+  const container = textOption(options, "container");
+  const steering = steeringOption(options, "method", workingDirectory) ??
+    file["steering"] ?? { method: "tpe" };
   const draft = {
     name: basename(resolve(workingDirectory)).slice(0, 255) || "task",
     ...(isContainerSteering(steering) ? { searchSpace: "null" } : {}),
@@ -128,7 +131,10 @@ function merged(file: Draft, options: OptionValues, workingDirectory: string): D
       container: "host:",
       ...part(file, "evaluation"),
       ...evaluationOptions(options),
-      ...given({ exec: textOption(options, "exec"), container: textOption(options, "container") }),
+      ...given({
+        exec: textOption(options, "exec"),
+        container: container === undefined ? undefined : imagePath(container, workingDirectory),
+      }),
     },
     limits: { ...part(file, "limits"), ...limitOptions(options) },
     needs: { ...part(file, "needs"), ...needOptions(options) },

@@ -44,10 +44,11 @@ export function screenLines(shown: Shown, nowMs: number, style: Style): string[]
   }
   lines.push(...segmentLines(detail, line));
   const { active, charged, interrupted } = detail.jobs;
+  const runs = detail.runs.finished === 1 ? "1 run" : `${detail.runs.finished} runs`;
   const run = detail.runs.openRun === null ? "" : `, run ${detail.runs.openRun} going on`;
   lines.push(
     line("Jobs", `${active} active, ${charged} charged, ${interrupted} only interrupted`),
-    line("Steer", `${detail.runs.finished} runs finished${run}`),
+    line("Steer", `${runs} finished${run}`),
     ...detail.warnings.slice(0, 3).map((warning) => line("Warning", neutralise(warning))),
     shown.away === null
       ? line("Changed", formatAgo(new Date(shown.changedAtMs).toISOString(), nowMs))

@@ -58,9 +58,7 @@ function isAborted(signal: AbortSignal): boolean {
 }
 
 async function* oneStream(watch: Watch): AsyncGenerator<TaskDetail> {
-  const silence = new AbortController();
-  const signal = AbortSignal.any([watch.signal, silence.signal]);
-  const { api, taskId, clock } = watch;
+  const { api, taskId, clock, signal } = watch;
   const response = await api.open("watchTask", {
     params: { taskId },
     accept: "text/event-stream",
@@ -70,20 +68,31 @@ async function* oneStream(watch: Watch): AsyncGenerator<TaskDetail> {
   const parser = new EventParser();
   const decoder = new TextDecoder();
   const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+  // Not left to the signal of the request: once its head has come, fetch may forget it at the next collection of garbage.
+  const end = (): void => void reader.cancel().catch(() => undefined);
+  signal.addEventListener("abort", end, { once: true });
+  const silence = new AbortController();
   try {
+    if (isAborted(signal)) return;
     for (;;) {
-      const timer = clock.setTimer(SILENCE_MS_MAX, () => silence.abort(new Error("silent")));
+      const timer = clock.setTimer(SILENCE_MS_MAX, () => {
+        silence.abort();
+        end();
+      });
       const { done, value } = await reader
         .read()
         .catch((error: unknown) => Promise.reject(broken(error)))
         .finally(() => timer.cancel());
+      if (isAborted(silence.signal))
+        throw broken(new Error(`nothing came for ${SILENCE_MS_MAX / 1_000} s`));
       if (done) return;
       for (const data of parser.push(decoder.decode(value, { stream: true }))) {
         yield parseDetail(data);
       }
     }
   } finally {
-    silence.abort();
+    signal.removeEventListener("abort", end);
+    end();
   }
 }
 

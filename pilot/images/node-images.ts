@@ -15,6 +15,7 @@ import type { Environment, ImageStore, Runtime } from "../runtime/runtime.ts";
 import { arrivedBytes } from "./arrived-bytes.ts";
 import type { CachedImage, ImageCache } from "./image-cache.ts";
 import { ImageError, imageNotFound } from "./image-errors.ts";
+import { findLocalImage, isLocalImage } from "./local-images.ts";
 import type { RegistryQuestion, ResolvedImage } from "./registry.ts";
 
 export interface NodeImagesOptions {
@@ -34,6 +35,8 @@ export interface HoldRequest {
   readonly credentialOf: (registry: string) => Promise<RegistryCredential | null>;
   /** Takes a line for the evaluation's log. */
   readonly say: (line: string) => void;
+  /** Takes what keeps the image away, while it does; null: nothing does any more. */
+  readonly onHindrance?: (text: string | null) => void;
   readonly signal: AbortSignal;
 }
 
@@ -53,6 +56,11 @@ export interface NodeImages {
   hold(runtime: Runtime, image: string, request: HoldRequest): Promise<HeldImage>;
   /** Lets go of images that nobody uses. */
   close(): void;
+}
+
+/** One that the cache neither fetched nor removes. */
+function unmanaged(image: string): HeldImage {
+  return { image, doubt: () => undefined, release: () => undefined };
 }
 
 interface Kept {
@@ -88,8 +96,8 @@ class PilotImages implements NodeImages {
 
   async hold(runtime: Runtime, image: string, request: HoldRequest): Promise<HeldImage> {
     const { store } = runtime;
-    if (!image.startsWith("docker://") || store === undefined)
-      return { image, doubt: () => undefined, release: () => undefined };
+    if (!image.startsWith("docker://") || store === undefined) return unmanaged(image);
+    if (isLocalImage(image)) return unmanaged(await findLocalImage(store, image));
     const resolved = await this.#resolve(image, request);
     const key = `${store.kind}/${resolved.digest}`;
     for (;;) {
@@ -234,6 +242,7 @@ class PilotImages implements NodeImages {
     if (known !== undefined && clock.monotonicMs() < known.untilMs) return known.image;
     const backoff = createBackoff(WIRE.reconnectDelayMsMin, WIRE.reconnectDelayMsMax, random);
     const giveUpMs = clock.monotonicMs() + PILOT.imageRetryMs;
+    let hasWaited = false;
     for (;;) {
       try {
         const { signal } = request;
@@ -241,6 +250,7 @@ class PilotImages implements NodeImages {
         const resolve = this.#options.resolve;
         const found = await resolve({ reference, credential, environment, signal });
         this.#remember(key, found);
+        if (hasWaited) request.onHindrance?.(null);
         return found;
       } catch (error) {
         request.signal.throwIfAborted();
@@ -249,7 +259,10 @@ class PilotImages implements NodeImages {
         log.warn("registryUnreachable", { image, error: why });
         if (known !== undefined) return known.image;
         if (clock.monotonicMs() >= giveUpMs) throw error;
-        request.say(`registry ${reference.registry} cannot be reached: ${why}; trying again`);
+        const text = `registry ${reference.registry} cannot be reached: ${why}; trying again`;
+        request.say(text);
+        hasWaited = true;
+        request.onHindrance?.(text);
       }
       await clock.sleep(backoff.next(), request.signal);
     }

@@ -42,6 +42,11 @@ export function createEngineStore(kind: string, program: () => EngineProgram): I
       const { exitCode, stdout } = await program().run(["image", "inspect", ...format, image]);
       return exitCode === 0 ? { image, sizeBytes: Number(stdout.trim()) } : null;
     },
+    findLocal: async (name) => {
+      const format = ["--format", "{{.Id}}"];
+      const { exitCode, stdout } = await program().run(["image", "inspect", ...format, name]);
+      return exitCode === 0 ? stdout.trim() : null;
+    },
     remove: async (entry) => {
       const noted = Entry.safeParse(JSON.parse(readFileSync(entry, "utf8")));
       if (noted.success) {

@@ -95,6 +95,8 @@ export interface ImageStore {
   open(entry: string): Promise<{ readonly image: string; readonly sizeBytes: number } | null>;
   /** Removes image and entry; false when something still uses it. */
   remove(entry: string): Promise<boolean>;
+  /** What `command` takes for an image that was built on this node, such as `localhost/group/image:tag`; null when it is not there. */
+  findLocal?(name: string): Promise<string | null>;
 }
 
 export interface PullRequest {

@@ -8,17 +8,16 @@ import { setWaiting, type LivePilot, type LiveSlot, type SlotRef } from "../live
 import { isSegmented, maxPointsOf, segmentName } from "../tasks/segments.ts";
 import { drawPoint } from "../tasks/while-steering.ts";
 import { effect, emit, type Turn } from "../turn.ts";
-import { isCoolingDown } from "./cooldowns.ts";
 import {
   compareShares,
   endJob,
   mayDrawPoint,
   mayStartJob,
+  mayUseNode,
   reasonToEndJob,
   slotFits,
   slotFitsFirst,
   takesPoints,
-  walltimeSuffices,
 } from "./jobs.ts";
 import { pointSeedText, seedOf } from "./seed.ts";
 
@@ -140,10 +139,7 @@ function serveClass(
     const queue = turn.core.queues.get(pilot.queue);
     if (queue === undefined || !takesPoints(queue)) return;
     fitting ??= candidates.filter((task) => fits(task, queue, slot));
-    const accepts = (one: Task): boolean =>
-      mayTake(one) &&
-      walltimeSuffices(one, pilot, turn.now.monotonicMs) &&
-      !isCoolingDown(turn.live, one, pilot, turn.now.monotonicMs);
+    const accepts = (one: Task): boolean => mayTake(one) && mayUseNode(turn, one, pilot);
     let task = smallestShare(turn.core, fitting, accepts);
     while (task !== null && task.counts.ready === 0 && !drawPoint(turn, task)) {
       const usedUp = task;

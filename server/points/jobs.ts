@@ -6,6 +6,7 @@ import { unchargedActiveJobs, type Core, type Job, type Task } from "../core.ts"
 import type { JobEndReason } from "../events.ts";
 import type { LivePilot, LiveSlot } from "../live.ts";
 import { emit, type Turn } from "../turn.ts";
+import { isCoolingDown } from "./cooldowns.ts";
 
 /** Whether points of the task may be granted at all in its present state. */
 export function mayGrant(task: Task): boolean {
@@ -98,6 +99,14 @@ export function walltimeSuffices(task: Task, pilot: LivePilot, monotonicMs: numb
   return pilot.walltimeEndMs - monotonicMs > (neededSeconds + TASK.walltimeReserveSeconds) * 1_000;
 }
 
+/** Whether nothing about the pilot's node keeps the task off it now: the walltime left, failures just seen there. */
+export function mayUseNode({ live, now }: Turn, task: Task, pilot: LivePilot): boolean {
+  return (
+    walltimeSuffices(task, pilot, now.monotonicMs) &&
+    !isCoolingDown(live, task, pilot, now.monotonicMs)
+  );
+}
+
 /** Median duration of the last evaluations that gave a loss; null before the first. */
 export function medianSeconds(task: Task): number | null {
   if (task.durations.length === 0) return null;
@@ -132,8 +141,8 @@ export function reasonToEndJob(
   if (slot === undefined || queue === undefined || !takesPoints(queue)) return "pilotGone";
   for (const other of turn.core.activeTasks) {
     if (other === task || !mayStartJob(other)) continue;
-    if (compareShares(turn.core, other, task) < 0 && slotFits(other, queue, slot))
-      return "fairShare";
+    if (compareShares(turn.core, other, task) > 0 || !slotFits(other, queue, slot)) continue;
+    if (mayUseNode(turn, other, pilot)) return "fairShare";
   }
   return null;
 }

@@ -6,6 +6,7 @@ import { isEnded } from "../../protocol/states.ts";
 import type { TaskDetail } from "../../protocol/rest.ts";
 import type { Timer } from "../../common/clock.ts";
 import { taskDetail } from "../views/tasks.ts";
+import { taskWarnings } from "../views/warnings.ts";
 import type { Call, Handlers } from "./call.ts";
 import { visibleTask, type RestDeps } from "./context.ts";
 
@@ -43,6 +44,7 @@ export function createWatching(deps: RestDeps): Watching {
 
 interface Seen {
   readonly version: number;
+  readonly warnings: string;
   readonly detail: TaskDetail | null;
 }
 
@@ -52,6 +54,7 @@ class Watcher {
   private readonly onEnd: () => void;
   private response: ServerResponse | null = null;
   private version = -1;
+  private warnings = "";
   private lastWriteMs = 0;
   private timer: Timer | null = null;
   private hasEnded = false;
@@ -89,7 +92,7 @@ class Watcher {
   /** The task's details if they have changed. Errors: E_NOT_FOUND, E_UNAUTHENTICATED once the token was revoked. */
   private look(): Promise<Seen> {
     const { caller, params } = this.call;
-    return this.deps.engine.read((core) => {
+    return this.deps.engine.read((core, live) => {
       if (core.tokens.get(caller.tokenId)?.revoked !== false) {
         throw new HyperpilotError({
           code: "E_UNAUTHENTICATED",
@@ -99,16 +102,23 @@ class Watcher {
       }
       const task = visibleTask(core, caller.principal, params.taskId);
       const { version } = task;
-      return { version, detail: version === this.version ? null : taskDetail(task) };
+      // Pilots' warnings come and go beside the task.
+      const warnings = taskWarnings(core, live, task);
+      const seen = { version, warnings: warnings.join("\n") };
+      if (version === this.version && seen.warnings === this.warnings)
+        return { ...seen, detail: null };
+      const detail = taskDetail(task);
+      return { ...seen, detail: { ...detail, warnings: [...detail.warnings, ...warnings] } };
     });
   }
 
-  private show({ version, detail }: Seen): void {
+  private show({ version, warnings, detail }: Seen): void {
     if (this.hasEnded || this.response === null) return;
     if (this.response.writableLength > UNREAD_BYTES_MAX) return void this.response.destroy();
     const nowMs = this.deps.clock.monotonicMs();
     if (detail !== null) {
       this.version = version;
+      this.warnings = warnings;
       this.write(`event: task\ndata: ${JSON.stringify(detail)}\n\n`);
       if (isEnded(detail.state)) {
         this.end();

@@ -1,5 +1,7 @@
 /** What all parts of one simulation share. */
+import type { ImageCause } from "../../protocol/pilot-messages.ts";
 import type { Oracle } from "./oracle.ts";
+import type { BlobStore } from "./blob-store.ts";
 import type { Network } from "./network.ts";
 import { Process } from "./process.ts";
 import type { Random } from "./random.ts";
@@ -14,6 +16,7 @@ export interface Cluster {
   readonly scheduler: Scheduler;
   readonly network: Network;
   readonly disk: StableDisk;
+  readonly blobs: BlobStore;
   readonly oracle: Oracle;
   readonly trace: Trace;
   readonly shape: Shape;
@@ -33,6 +36,10 @@ export interface Habits {
   readonly timesOut: number;
   /** The node is to blame. */
   readonly interrupted: number;
+  /** Why the image cannot be had, and the share of nodes and days on which that is so; null: it can. */
+  readonly image: { readonly cause: ImageCause; readonly share: number } | null;
+  /** Steps after which the payload saves its state, and how often one fails that goes on from there; null: it saves nothing. */
+  readonly saves: { readonly stepSeconds: number; readonly failsRestored: number } | null;
   /** Exit codes that failures have, so that causes differ. */
   readonly exitCodes: number;
   /** Steering: shares of answers that are nonsense, none, too few, too many, or the empty list. */

@@ -1,5 +1,6 @@
 /** The server's state beside the rules' state, and beside what its journal rebuilds. */
 import { compareEpochs } from "../../protocol/ids.ts";
+import { sectionsOf } from "../../server/core-form.ts";
 import type { Core, Point, Task } from "../../server/core.ts";
 import { isOlder, type Model, type PointModel, type TaskModel } from "./model.ts";
 
@@ -19,6 +20,7 @@ export function differenceOfPoint(
     ["interruptionsInRow", point.interruptionsInRow, model.inRow],
     ["loss", point.loss, model.loss],
     ["retried", point.retried, model.isRetried],
+    ["states", shaOf(point.files?.checkpoints ?? []), model.checkpoints.join()],
     ["lease", point.lease?.pilotId ?? null, model.lease?.pilotId ?? null],
     ["slot", point.lease?.slot ?? null, model.lease?.slot ?? null],
   ];
@@ -30,6 +32,10 @@ export function differenceOfPoint(
   return isRight
     ? null
     : `${where} has epoch ${point.epoch.join(".")} after a grant of ${model.epoch.join(".")}${model.isRevoked ? " was revoked" : ""}`;
+}
+
+function shaOf(checkpoints: readonly { readonly sha256: string }[]): string {
+  return checkpoints.map(({ sha256 }) => sha256).join();
 }
 
 /** The first difference between a task of the server and of the rules, its points apart, or null. */
@@ -86,7 +92,24 @@ export function differenceOf(model: Model, core: Core): string | null {
       if (found !== null) return found;
     }
   }
-  return differenceOfLeases(model, core) ?? differenceOfFleet(model, core);
+  return (
+    differenceOfLeases(model, core) ??
+    differenceOfReferences(model, core) ??
+    differenceOfFleet(model, core)
+  );
+}
+
+/** Whatever a point may go on from is referred to, and nothing else is. */
+function differenceOfReferences(model: Model, core: Core): string | null {
+  const references = new Map<string, number>();
+  for (const task of model.tasks.values())
+    for (const { checkpoints } of task.points.values())
+      for (const sha256 of checkpoints) references.set(sha256, (references.get(sha256) ?? 0) + 1);
+  for (const sha256 of new Set([...references.keys(), ...core.blobs.keys()])) {
+    const [is, should] = [core.blobs.get(sha256) ?? 0, references.get(sha256) ?? 0];
+    if (is !== should) return `blob ${sha256} has ${is} references, not ${should}`;
+  }
+  return null;
 }
 
 function differenceOfLeases(model: Model, core: Core): string | null {
@@ -127,29 +150,7 @@ function differenceOfFleet(model: Model, core: Core): string | null {
   return null;
 }
 
-/** A text that is equal for equal states: all that is rebuilt, without the order in which spent entries of queues lie. */
+/** A text that is equal for equal states. */
 export function textOf(core: Core): string {
-  return JSON.stringify(
-    {
-      ...core,
-      activeTasks: [...core.activeTasks].map((task) => task.id).sort(),
-      leasedByOwner: [...core.leasedByOwner].filter(([, count]) => count > 0).sort(),
-      leasesByPilot: [...core.leasesByPilot]
-        .map(([id, leases]) => [id, [...leases.keys()].sort()])
-        .sort(),
-      tasks: [...core.tasks.values()].map(({ ready: _ready, best, segments, ...task }) => ({
-        ...task,
-        segments: segments.map(({ points, ...segment }) => ({
-          ...segment,
-          points: points?.length ?? null,
-          best: segment.best?.id ?? null,
-        })),
-        best: best?.id ?? null,
-      })),
-    },
-    (_key, value: unknown) => {
-      if (value instanceof Map || value instanceof Set) return [...(value as Iterable<unknown>)];
-      return value;
-    },
-  );
+  return JSON.stringify([...sectionsOf(core)]);
 }

@@ -86,6 +86,16 @@ const DEEDS: Readonly<Record<ActionKind, Deed>> = {
     if (random.chance(0.6)) disk.trap = { writesLeft: random.below(6), spring: crash };
     else crash();
   },
+  takeBackup: ({ cluster }) => {
+    const { server, disk, blobs } = cluster;
+    if (server.process === null) return;
+    disk.takeBackup(server.process.clock.wallMs());
+    blobs.takeBackup();
+  },
+  restoreBackup: ({ cluster }, random) => {
+    cluster.server.restoreBackup();
+    cluster.server.startAfter(random.between(1, 20) * 1_000);
+  },
   diskFault: ({ cluster }, random) => {
     cluster.disk.fault = {
       writesLeft: random.below(12),
@@ -95,6 +105,9 @@ const DEEDS: Readonly<Record<ActionKind, Deed>> = {
   },
   slowDisk: ({ cluster }, random) => {
     cluster.disk.syncMsMax = random.pick([2, 20, 500, 4_000]);
+  },
+  damageBlob: ({ cluster: { blobs, oracle } }, random) => {
+    if (blobs.damage(random)) oracle.reached("blob damaged");
   },
   busyServer: (parts, random) => parts.cluster.server.process?.freeze(spanMs(parts, random)),
   jumpClock: ({ cluster, batch, harvester }, random) => {

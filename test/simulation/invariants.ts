@@ -21,7 +21,11 @@ export const INVARIANTS = {
   released: "a lease that its pilot lacks is released, and no other",
   expired: "a lease expires by monotonic silence, neither earlier nor later",
   offered: "no slot waits while a point that fits is ready",
+  away: "a search stays away from a node that failed it for as long as it should, and no longer",
+  gaveUp: "a search pauses itself when it fails alike everywhere, and for nothing else",
   fair: "a slot goes to the smallest share, and runs are served in the order in which they were opened",
+  resumed:
+    "an evaluation goes on from the newest states of its own point that may be trusted, and they are there",
   kept: "a pilot keeps each result until the server has answered it",
   single: "a pilot starts each lease once, and one at a time in each slot",
   peers: "our own programs never break the protocol, and are not turned away for nothing",

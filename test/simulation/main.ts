@@ -6,6 +6,8 @@ import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { INVARIANTS } from "./invariants.ts";
 import {
+  addSimulated,
+  noTotals,
   runOnWorkers,
   runSeeds,
   WORKER_FLAG,
@@ -59,11 +61,12 @@ function wholeNumber(name: string, text: string): number {
 async function repeat(seed: number, startedMs: number): Promise<number> {
   const simulated = await simulate({ seed, isTraced: true });
   for (const line of simulated.trace) console.log(line.slice(0, LINE_LENGTH));
-  const { violation, events, journaled, simulatedMs, actions, shape, tally } = simulated;
+  const { violation, shape } = simulated;
   console.log(`\nseed ${seed}: ${JSON.stringify({ ...shape, weights: undefined })}`);
   if (violation !== null) await explain({ seed, violation });
-  const broken = violation === null ? [] : [{ seed, violation }];
-  sumUp({ seeds: 1, events, journaled, simulatedMs, actions, broken, tally }, startedMs);
+  const totals = noTotals();
+  addSimulated(totals, simulated);
+  sumUp(totals, startedMs);
   return violation === null ? 0 : 1;
 }
 
@@ -87,13 +90,12 @@ async function explain(broken: Broken): Promise<void> {
   tell({ seed, violation: simulated.violation ?? violation });
 }
 
-function sumUp(
-  { seeds, events, journaled, simulatedMs, actions, broken }: Totals,
-  startedMs: number,
-): void {
+function sumUp(totals: Totals, startedMs: number): void {
+  const { seeds, events, journaled, simulatedMs, actions, calmMsMax, broken } = totals;
   const hours = (simulatedMs / 3_600_000).toFixed(1);
   console.log(
-    `\n${hours} simulated hours, ${actions} actions and faults, ${journaled} events in journals`,
+    `\n${hours} simulated hours, ${actions} actions and faults, ${journaled} events in journals, ` +
+      `all ended ${(calmMsMax / 60_000).toFixed(1)} min after the last fault`,
   );
   const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1);
   console.log(`${seeds} seeds, ${events} events, ${broken.length} violations, ${seconds} s`);

@@ -1,6 +1,6 @@
 /** The rules for queues, nodes, tokens and submissions, and the way of each event to its rules. */
 import type { EventOf, HyperpilotEvent } from "../../server/events.ts";
-import type { Model } from "./model.ts";
+import type { LeaseModel, Model } from "./model.ts";
 import { applyPoint } from "./model-points.ts";
 import { applyTask } from "./model-tasks.ts";
 
@@ -26,6 +26,8 @@ export function applyEvent(model: Model, event: HyperpilotEvent): void {
     case "leaseEnded":
     case "attemptEnded":
     case "pointFinal":
+    case "checkpointStored":
+    case "checkpointDropped":
       return applyPoint(model, event);
     case "queueChanged":
       if (event.config === null) model.queues.delete(event.name);
@@ -35,12 +37,38 @@ export function applyEvent(model: Model, event: HyperpilotEvent): void {
       return drain(model, event);
     case "tokenChanged":
       return changeToken(model, event);
-    case "checkpointStored":
-    case "checkpointDropped":
-    // Nothing is restored from a backup here.
     case "serverRestored":
-      return;
+      return startIncarnation(model, event);
   }
+}
+
+/** From here on everything that was granted before is of the past; what is still leased ends in the same batch. */
+function startIncarnation(model: Model, event: EventOf<"serverRestored">): void {
+  const { incarnation } = event;
+  model.must(
+    incarnation > model.incarnation,
+    "fenced",
+    () => `incarnation ${incarnation} follows ${model.incarnation}`,
+  );
+  model.incarnation = incarnation;
+  for (const task of model.tasks.values()) {
+    if (task.run !== null) task.run.epoch = [incarnation, task.run.epoch[1]];
+    if (task.run?.lease != null) task.run.lease = renewed(model, task.run.lease);
+    for (const point of task.points.values()) {
+      if (point.state !== "ready" && point.state !== "leased" && point.state !== "notEvaluated")
+        continue;
+      point.epoch = [incarnation, point.epoch[1]];
+      if (point.lease !== null) point.lease = renewed(model, point.lease);
+    }
+  }
+}
+
+function renewed(model: Model, lease: LeaseModel): LeaseModel {
+  const epoch = [model.incarnation, lease.epoch[1]] as const;
+  model.drop(lease);
+  const again = { ...lease, epoch, isCurrent: true, seq: 0 };
+  model.hold(again);
+  return again;
 }
 
 function drain(model: Model, event: EventOf<"nodeDrained">): void {

@@ -26,6 +26,8 @@ type PointEvent = EventOf<
   | "attemptEnded"
   | "pointFinal"
   | "jobEnded"
+  | "checkpointStored"
+  | "checkpointDropped"
 >;
 
 const ATTEMPTS_MAX = 3;
@@ -64,6 +66,10 @@ export function applyPoint(model: Model, event: PointEvent): void {
       return endAttempt(model, task, event);
     case "pointFinal":
       return finish(model, task, event);
+    case "checkpointStored":
+      return keepCheckpoint(model, task, event);
+    case "checkpointDropped":
+      return dropCheckpoint(model, task, event);
   }
 }
 
@@ -143,6 +149,9 @@ function generate(model: Model, task: TaskModel, event: EventOf<"pointGenerated"
     loss: null,
     isRetried: false,
     lastOutcome: "",
+    checkpoints: [],
+    hasSaved: false,
+    failedRestores: 0,
     reported: null,
   };
   task.points.set(pointId, point);
@@ -174,6 +183,11 @@ function startJob(model: Model, task: TaskModel, event: EventOf<"jobStarted">): 
     "offered",
     () => `${where} starts on the drained node ${node}`,
   );
+  model.must(
+    model.isReplaying || !model.cooldowns.keepsAway(task.id, event),
+    "away",
+    () => `${where} starts on node ${node}, which has just failed the task`,
+  );
   const job: JobModel = { id: jobId, pilotId, slot, queue, node, points: 0, isCharged: false };
   task.jobs.set(jobId, job);
   task.nextJob = jobId + 1;
@@ -185,6 +199,13 @@ function endJob(model: Model, task: TaskModel, event: EventOf<"jobEnded">): void
     model.report("oneState", `job ${event.jobId} of task ${task.id} ends and was not active`);
     return;
   }
+  const givesWay = event.reason === "fairShare" && !model.isReplaying;
+  if (givesWay && !model.hurried.has(job.pilotId))
+    model.must(
+      smallerShare(model, task, job) !== null,
+      "fair",
+      () => `job ${job.id} of task ${task.id} gives way to nobody`,
+    );
   task.jobs.delete(job.id);
   task.endedJobs.set(job.id, job);
   if (!job.isCharged) task.interruptedJobs += 1;
@@ -244,7 +265,8 @@ function grant(model: Model, task: TaskModel, event: EventOf<"leaseGranted">): v
     "offered",
     () => `${where} is granted in queue ${job!.queue}, which is ${config?.state}`,
   );
-  const smaller = model.hurried.has(pilotId) ? null : smallerShare(model, task);
+  const smaller =
+    model.isReplaying || model.hurried.has(pilotId) ? null : smallerShare(model, task, job!);
   model.must(
     smaller === null,
     "fair",
@@ -254,6 +276,7 @@ function grant(model: Model, task: TaskModel, event: EventOf<"leaseGranted">): v
   point.epoch = epoch;
   point.isRevoked = false;
   point.reported = null;
+  point.hasSaved = false;
   point.lease = newLease(event, null);
   model.hold(point.lease);
 }
@@ -344,7 +367,7 @@ function endRunLease(model: Model, task: TaskModel, event: EventOf<"leaseEnded">
 function endedLease(
   model: Model,
   point: PointModel,
-  event: EventOf<"leaseEnded" | "attemptEnded">,
+  event: EventOf<"leaseEnded" | "attemptEnded" | "checkpointStored">,
 ): LeaseModel | null {
   const key = leaseKey(event.taskId, point.id, event.epoch);
   const lease = model.leases.get(key);
@@ -383,6 +406,10 @@ function endLease(model: Model, task: TaskModel, event: EventOf<"leaseEnded">): 
     task.interruptions += 1;
   }
   checkAccount(model, lease);
+  if (event.imageCause !== undefined) {
+    const known = task.imageFailures.get(event.node) ?? 0;
+    task.imageFailures.set(event.node, known + 1);
+  }
   if (event.infrastructure) blame(model, task, event);
   if (point.state === "leased") move(model, task, point, "ready");
 }
@@ -441,6 +468,7 @@ function endAttempt(model: Model, task: TaskModel, event: EventOf<"attemptEnded"
   point.attempts = event.attempt;
   point.inRow = 0;
   charge(task, lease.jobId ?? -1);
+  distrust(point, event);
   const { outcome } = event;
   point.lastOutcome = outcome.type;
   point.reported = outcome.type === "loss" ? outcome.loss : null;
@@ -457,6 +485,37 @@ function endAttempt(model: Model, task: TaskModel, event: EventOf<"attemptEnded"
   const isLast =
     outcome.type === "loss" || outcome.type === "diverged" || point.attempts >= ATTEMPTS_MAX;
   if (!isLast && point.state === "leased") move(model, task, point, "ready");
+}
+
+/** A newer checkpoint is progress: interruptions are counted anew. */
+function keepCheckpoint(model: Model, task: TaskModel, event: EventOf<"checkpointStored">): void {
+  const point = pointOf(model, task, event);
+  const lease = point === null ? null : endedLease(model, point, event);
+  if (point === null || lease === null) return;
+  noteSeq(model, lease, event.seq);
+  const [newest] = point.checkpoints;
+  if (newest === event.sha256) return;
+  point.inRow = 0;
+  point.hasSaved = true;
+  point.checkpoints = [event.sha256, ...(newest === undefined ? [] : [newest])];
+}
+
+/** The state that an attempt failed with, or did not come on from, is not trusted any more; after a second one none is. */
+function distrust(point: PointModel, { restored, outcome }: EventOf<"attemptEnded">): void {
+  const isBad = outcome.type === "failed" || (outcome.type === "timeout" && !point.hasSaved);
+  if (restored === undefined || !isBad) return;
+  point.failedRestores += 1;
+  const { checkpoints } = point;
+  if (point.failedRestores > 1) point.checkpoints = [];
+  // What the failed attempt has saved comes before what it went on from.
+  else if (point.hasSaved) point.checkpoints = checkpoints.slice(1);
+  else point.checkpoints = checkpoints.slice(Math.max(0, checkpoints.indexOf(restored)) + 1);
+}
+
+/** A damaged one: the next evaluation begins from another, or from none. */
+function dropCheckpoint(model: Model, task: TaskModel, event: EventOf<"checkpointDropped">): void {
+  const point = pointOf(model, task, event);
+  if (point !== null) point.checkpoints = point.checkpoints.filter((one) => one !== event.sha256);
 }
 
 function finish(model: Model, task: TaskModel, event: EventOf<"pointFinal">): void {
@@ -477,12 +536,15 @@ function finish(model: Model, task: TaskModel, event: EventOf<"pointFinal">): vo
   }
   checkCause(model, task, point, event);
   move(model, task, point, state);
+  if (FINAL.includes(state))
+    point.checkpoints = task.spec.checkpoint.keep ? point.checkpoints.slice(0, 1) : [];
   if (state === "cancelled") return;
   task.hasNews = true;
   if (state !== "done" || loss === null) return;
   point.loss = loss;
   task.losses += 1;
   task.failures.clear();
+  task.imageFailures.clear();
   const isMin = task.spec.direction === "min";
   if (task.best === null || (isMin ? loss < task.best : loss > task.best)) task.best = loss;
   if (task.worst === null || (isMin ? loss > task.worst : loss < task.worst)) task.worst = loss;

@@ -100,6 +100,7 @@ function define(model: Model, event: EventOf<"taskDefined">): void {
     worst: null,
     interruptions: 0,
     failures: new Map(),
+    imageFailures: new Map(),
   };
   model.tasks.set(taskId, task);
   model.touchedTasks.add(task);
@@ -114,11 +115,17 @@ function changeState(model: Model, task: TaskModel, event: EventOf<"taskStateCha
     () => `task ${task.id}: ${former} is followed by ${state}`,
   );
   const startsRound = hasEnded(task) && state === "running";
-  if (former === "paused") task.failures.clear();
+  if (former === "paused") forgetFailures(task);
   task.state = state;
   task.drains = drains;
   if (hasEnded(task)) checkEnd(model, task);
   if (startsRound) startRound(model, task);
+}
+
+/** What had failed may have been mended. */
+function forgetFailures(task: TaskModel): void {
+  task.failures.clear();
+  task.imageFailures.clear();
 }
 
 function checkEnd(model: Model, task: TaskModel): void {
@@ -142,7 +149,7 @@ function startRound(model: Model, task: TaskModel): void {
   task.round += 1;
   task.askingEnded = false;
   task.hasNews = true;
-  task.failures.clear();
+  forgetFailures(task);
   for (const point of task.points.values()) {
     if (point.state !== "notEvaluated" || point.isRetried) continue;
     task.counts.notEvaluated -= 1;

@@ -6,6 +6,7 @@ import type { Epoch, PilotId, QueueName } from "../../protocol/ids.ts";
 import type { QueueConfig } from "../../protocol/queue.ts";
 import type { PointState, TaskState } from "../../protocol/states.ts";
 import type { Limits, TaskSpecification } from "../../protocol/task.ts";
+import { Cooldowns, type NodeRef } from "./cooldowns.ts";
 import type { Invariant } from "./invariants.ts";
 
 export interface LeaseModel {
@@ -40,6 +41,12 @@ export interface PointModel {
   loss: number | null;
   isRetried: boolean;
   lastOutcome: string;
+  /** sha256 of the states that may be gone on from, newest first. */
+  checkpoints: readonly string[];
+  /** A newer state came under the last lease. */
+  hasSaved: boolean;
+  /** Attempts that failed although, or because, they went on from a state. */
+  failedRestores: number;
   /** Loss that its last attempt reported, until it is final. */
   reported: number | null;
 }
@@ -101,6 +108,8 @@ export interface TaskModel {
   interruptions: number;
   /** Cause of failures while there is no loss, to count and nodes. */
   readonly failures: Map<string, { count: number; readonly nodes: Set<string> }>;
+  /** Node to how often the image could not be had there since the last loss. */
+  readonly imageFailures: Map<string, number>;
 }
 
 export interface SubmissionModel {
@@ -133,6 +142,10 @@ export class Model {
   readonly leases = new Map<string, LeaseModel>();
   /** Current leases by pilot. */
   readonly held = new Map<PilotId, Set<LeaseModel>>();
+  /** Of the present server process, as are `hurried`: what an earlier one knew besides its journal nobody knows any more. */
+  readonly cooldowns = new Cooldowns();
+  /** The events come from the journal: they were looked at when they happened. */
+  isReplaying = false;
   /** Pilots whose time is limited: not everything fits into it. */
   readonly hurried = new Set<PilotId>();
   /** Seeds of points, which are equal in all attempts. */
@@ -151,7 +164,8 @@ export class Model {
     return holds;
   }
 
-  beginTurn(): void {
+  beginTurn(nowMs: number): void {
+    this.cooldowns.nowMs = nowMs;
     this.touchedPoints.clear();
     this.touchedTasks.clear();
   }
@@ -253,15 +267,15 @@ export function mayStart(task: TaskModel): boolean {
   return isReady && !atJobLimit(task);
 }
 
-/** A runnable task that has less than this one, or null: leased points of its user, of itself, then the lower id. */
-export function smallerShare(model: Model, task: TaskModel): TaskModel | null {
+/** A runnable task that may use the node and has less than this one, or null: leased points of its user, of itself, then the lower id. */
+export function smallerShare(model: Model, task: TaskModel, where: NodeRef): TaskModel | null {
   const leasedOf = (owner: string): number => {
     let leased = 0;
     for (const one of model.tasks.values()) if (one.owner === owner) leased += one.counts.leased;
     return leased;
   };
   for (const other of model.tasks.values()) {
-    if (other === task || !mayStart(other)) continue;
+    if (other === task || !mayStart(other) || model.cooldowns.keepsAway(other.id, where)) continue;
     const difference =
       leasedOf(other.owner) - leasedOf(task.owner) ||
       other.counts.leased - task.counts.leased ||

@@ -1,19 +1,26 @@
 /** Looks at every turn of the server, at every effect and at every record on disk, and says what must not be. */
+import { decodeTrusted, encode } from "../../protocol/codec.ts";
 import type { ToHarvester } from "../../protocol/harvester-messages.ts";
 import type { Outcome } from "../../protocol/pilot-messages.ts";
 import { replay } from "../../server/apply.ts";
+import { createCoreReader, sectionsOf } from "../../server/core-form.ts";
 import { createCore, type Core } from "../../server/core.ts";
-import type { HyperpilotEvent } from "../../server/events.ts";
+import type { EventOf, HyperpilotEvent } from "../../server/events.ts";
 import type { Effect, InboxItem } from "../../server/inbox.ts";
 import type { Batch } from "../../server/journal/journal.ts";
 import type { Live } from "../../server/live.ts";
 import { differenceOf, textOf } from "./compare.ts";
 import type { Invariant, Violation } from "./invariants.ts";
+import { BlobStore } from "./blob-store.ts";
 import { hasEnded, leaseKey, Model } from "./model.ts";
 import { applyEvent } from "./model-fleet.ts";
+import { isNodesFault, noteNodes } from "./node-checks.ts";
 import { SessionBook } from "./session-book.ts";
 import { casesOf, count, type Case, type Tally } from "./tally.ts";
 import { checkTurn, expectedAnswer, type Expected, type Turn } from "./turn-checks.ts";
+
+/** Events between two snapshots. */
+const SNAPSHOT_EVENTS = 60;
 
 export class Oracle {
   violation: Violation | null = null;
@@ -27,10 +34,15 @@ export class Oracle {
   readonly durable: HyperpilotEvent[] = [];
   /** The product's own state of what is on disk. */
   #shadow: Core = createCore();
+  /** A snapshot as it would lie on disk, made of the journal up to one of its events. */
+  #snapshot: { readonly seq: number; readonly sections: readonly Uint8Array[] } | null = null;
   /** For each effect and command, the event up to which the journal must be on disk before anybody hears of it. */
   readonly #needs = new WeakMap<object, number>();
   /** Writes of pilots: what each of them has sent under a lease, by sequence number. */
   readonly #sent = new Map<string, Outcome>();
+  readonly #sentStates = new Map<string, string>();
+  /** The server's disk, as far as states lie on it. */
+  blobs: BlobStore = new BlobStore();
   /** Writes that are on disk. */
   readonly #stored = new Set<string>();
   readonly #muted = new Set<string>();
@@ -69,13 +81,19 @@ export class Oracle {
     if (outcome !== null) this.#sent.set(`${key}#${seq}`, outcome);
   }
 
+  /** A pilot says that a state is on the server. */
+  onSentState(key: string, seq: number, sha256: string): void {
+    this.#sentStates.set(`${key}#${seq}`, sha256);
+  }
+
   onTurn(item: InboxItem, turn: Pick<Turn, "events" | "effects">, core: Core, live: Live): void {
     if (this.isBroken) return;
     const { model, sessions } = this;
     const nowMs = this.#nowMs();
     const full: Turn = { ...turn, item, core, live, model, sessions, nowMs };
     const expected = expectedAnswer(full);
-    model.beginTurn();
+    model.beginTurn(nowMs);
+    noteNodes(full, expected, (one) => this.reached(one));
     this.#countAnswers(item, expected);
     for (const event of turn.events) {
       this.#checkOrigin(event, item);
@@ -106,6 +124,9 @@ export class Oracle {
     if (task === undefined) return;
     const point = "pointId" in event ? task.points.get(event.pointId ?? "") : undefined;
     if (event.type === "attemptEnded" && point?.lease === null) this.reached("late attempt taken");
+    if (event.type === "attemptEnded" && event.restored !== undefined)
+      if (event.outcome.type === "failed")
+        this.reached((point?.failedRestores ?? 0) > 0 ? "no state trusted" : "state doubted");
     if (event.type === "leaseEnded" && point?.lease === null)
       this.reached("late interruption taken");
     if (event.type === "leaseEnded" && event.interruption && point?.inRow === 9)
@@ -131,6 +152,15 @@ export class Oracle {
           `${key} is recorded as ${JSON.stringify(event.outcome)}, sent was ${JSON.stringify(sent)}`,
       );
     }
+    if (event.type === "leaseEnded") this.#checkBlame(event);
+    if (event.type === "checkpointStored") {
+      const key = `${leaseKey(event.taskId, event.pointId, event.epoch)}#${event.seq}`;
+      this.must(
+        this.#sentStates.get(key) === event.sha256,
+        "fromSomewhere",
+        () => `${key} is recorded as the state ${event.sha256}, which was not sent`,
+      );
+    }
     if (event.type === "pointGenerated" && event.retryOf === null) {
       const isProposed =
         (item.type === "proposed" &&
@@ -149,6 +179,26 @@ export class Oracle {
     }
   }
 
+  /** An interruption is told as its pilot said it, and blames the node when that is to blame. */
+  #checkBlame(event: EventOf<"leaseEnded">): void {
+    const key = `${leaseKey(event.taskId, event.pointId ?? "run", event.epoch)}#${event.seq}`;
+    const sent = event.seq === null ? null : (this.#sent.get(key) ?? null);
+    const imageCause = sent?.type === "interrupted" ? sent.imageCause : undefined;
+    this.must(
+      (event.seq === null || sent?.type === "interrupted") && event.imageCause === imageCause,
+      "fromSomewhere",
+      () =>
+        `${key} is recorded as interrupted (${event.imageCause}), sent was ${JSON.stringify(sent)}`,
+    );
+    const task = this.model.tasks.get(event.taskId);
+    const isFault = task !== undefined && isNodesFault(task, event, sent);
+    this.must(
+      event.infrastructure === isFault,
+      "accounts",
+      () => `${key} (${event.reason}) blames the node: ${event.infrastructure}, not ${isFault}`,
+    );
+  }
+
   /** The journal of this server has failed: it must not say anything any more. */
   mute(server: string): void {
     this.reached("journal write failed");
@@ -164,7 +214,17 @@ export class Oracle {
       () => `${server} says ${JSON.stringify(effect).slice(0, 300)}`,
     );
     this.#mustBeDurable(effect, () => JSON.stringify(effect).slice(0, 300));
-    if (effect.type !== "toPilot" || effect.message.type !== "accepted") return;
+    if (effect.type !== "toPilot") return;
+    if (effect.message.type === "grant") {
+      for (const { item, checkpoints = [] } of effect.message.items)
+        for (const { sha256 } of checkpoints)
+          this.must(
+            this.blobs.has(sha256),
+            "resumed",
+            () => `${JSON.stringify(item)} is to go on from ${sha256}, which is not on the server`,
+          );
+    }
+    if (effect.message.type !== "accepted") return;
     const { item, epoch, seq } = effect.message;
     if (item.type !== "evaluation") return;
     const key = `${leaseKey(item.taskId, item.pointId, epoch)}#${seq}`;
@@ -224,21 +284,57 @@ export class Oracle {
       "chain",
       () => `a record begins with event ${batch.firstSeq} after ${this.durable.length}`,
     );
-    for (const event of batch.events) {
-      this.durable.push(event);
-      replay(this.#shadow, event);
-      const key = writtenBy(event);
-      if (key !== null) this.#stored.add(key);
-    }
+    for (const event of batch.events) this.#store(event);
+  }
+
+  #store(event: HyperpilotEvent): void {
+    this.durable.push(event);
+    replay(this.#shadow, event);
+    const key = writtenBy(event);
+    if (key !== null) this.#stored.add(key);
+    if (this.durable.length % SNAPSHOT_EVENTS !== 0) return;
+    const sections = [...sectionsOf(this.#shadow)].map((section) => encode(section));
+    this.#snapshot = { seq: this.durable.length, sections };
+  }
+
+  /** The state that a start from the last snapshot comes to; null when there is none. */
+  coreFromSnapshot(): Core | null {
+    if (this.#snapshot === null) return null;
+    const reader = createCoreReader();
+    for (const section of this.#snapshot.sections) reader.add(decodeTrusted(section));
+    const core = reader.finish();
+    for (const event of this.durable.slice(this.#snapshot.seq)) replay(core, event);
+    for (const task of core.tasks.values()) task.ready.compact(({ state }) => state === "ready");
+    this.reached("started from a snapshot");
+    return core;
   }
 
   /** The server is gone: what was not on disk never happened. */
   onCrash(): void {
     if (this.model.seq > this.durable.length) this.reached("events lost by a crash");
     this.model = this.#newModel();
+    this.model.isReplaying = true;
     for (const event of this.durable) applyEvent(this.model, event);
-    this.model.beginTurn();
+    this.model.isReplaying = false;
+    this.model.beginTurn(this.#nowMs());
     this.sessions = new SessionBook();
+  }
+
+  /** Once a backup has taken the journal's place, servers know of less than others have been told. */
+  wasRestored = false;
+
+  /** The journal was put back to what a backup holds: what came after it never happened, for better or worse. */
+  onBackupRestored(events: number): void {
+    this.wasRestored = true;
+    const kept = this.durable.slice(0, events);
+    this.durable.length = 0;
+    this.#shadow = createCore();
+    this.#snapshot = null;
+    this.#stored.clear();
+    for (const event of kept) this.#store(event);
+    for (const key of this.#acknowledged)
+      if (!this.#stored.has(key)) this.#acknowledged.delete(key);
+    this.onCrash();
   }
 
   /** A server has rebuilt its state from the disk. */
@@ -259,6 +355,12 @@ export class Oracle {
     this.reached("state compared");
     const difference = differenceOf(this.model, core);
     this.must(difference === null, "rules", () => `${when} ${difference}`);
+    for (const sha256 of core.blobs.keys())
+      this.must(
+        this.blobs.has(sha256),
+        "resumed",
+        () => `${when} ${sha256} is referred to and not on the server`,
+      );
     if (core.seq !== this.durable.length) return;
     const [is, should] = [textOf(core), textOf(this.#shadow)];
     this.must(
@@ -275,7 +377,7 @@ function isNull(outcome: Outcome): boolean {
 
 /** The pilot's write that an event records, or null. */
 function writtenBy(event: HyperpilotEvent): string | null {
-  if (event.type === "attemptEnded")
+  if (event.type === "attemptEnded" || event.type === "checkpointStored")
     return `${leaseKey(event.taskId, event.pointId, event.epoch)}#${event.seq}`;
   if (event.type !== "leaseEnded" || event.pointId === null || event.seq === null) return null;
   return `${leaseKey(event.taskId, event.pointId, event.epoch)}#${event.seq}`;

@@ -1,12 +1,19 @@
 /** Payloads that only pretend: they take their time, and end in every way in which real ones do. */
 import { interpretOutput, missingOutput } from "../../pilot/output-json.ts";
-import type { runEvaluation } from "../../pilot/evaluation.ts";
+import type { EvaluationOrder, runEvaluation } from "../../pilot/evaluation.ts";
 import type { SteeringEnd, SteeringRequest } from "../../pilot/steering-run.ts";
 import { itemKey } from "../../protocol/ids.ts";
 import type { GrantedItem, InterruptionReason, Outcome } from "../../protocol/pilot-messages.ts";
 import type { Cluster, Habits } from "./cluster.ts";
 import type { Process } from "./process.ts";
 import type { Random } from "./random.ts";
+import {
+  createStateSaver,
+  restoreState,
+  type RestoredState,
+  type SavingNode,
+  type StateRequests,
+} from "./saved-states.ts";
 
 /** Told what a pilot's payloads do. */
 export interface PayloadWatch {
@@ -16,22 +23,123 @@ export interface PayloadWatch {
 
 const NODES_FAULTS: readonly InterruptionReason[] = ["runtime", "imagePull", "diskFull"];
 
+/** Steps of one evaluation at most. */
+const STEPS_MAX = 12;
+/** An image is mended, or its server is, some minutes later. */
+const IMAGE_DAY_MS = 120_000;
+
 export function createEvaluator(
   cluster: Cluster,
-  process: Process,
+  { process, node, requests }: EvaluatorPlace,
   watch: PayloadWatch,
 ): typeof runEvaluation {
-  return async (_node, { item, spec, signal, eviction }) => {
+  const saving: SavingNode = { oracle: cluster.oracle, process, requests };
+  return async (_node, order) => {
+    const { item, spec } = order;
     watch.started(item);
     const random = randomOf(cluster, item);
     const habits = habitsOf(cluster, spec.clientTaskUuid);
-    const durationSeconds = secondsOf(random, habits.secondsMean);
-    const ending = AbortSignal.any([signal, eviction]);
-    const isStopped = await sleeps(process, durationSeconds * 1_000, ending);
-    const outcome = isStopped ? null : outcomeOf(cluster, habits, random, durationSeconds);
+    const lacks = missingImage(cluster, habits, `${spec.clientTaskUuid} on ${node}`);
+    const beganMs = process.clock.monotonicMs();
+    const { outcome, restored } = await (lacks === null
+      ? evaluate(cluster, { saving, habits, random }, order)
+      : withoutImage(process, lacks, AbortSignal.any([order.signal, order.eviction])));
     watch.ended(item, outcome);
+    const durationSeconds = (process.clock.monotonicMs() - beganMs) / 1_000;
+    const left = restored === null ? {} : { restored };
     const used = { runtime: "bubblewrap", memoryBytesPeak: null };
-    return { outcome, durationSeconds, log: "", left: {}, used };
+    return { outcome, durationSeconds, log: "", left, used };
+  };
+}
+
+interface EvaluatorPlace {
+  readonly process: Process;
+  readonly node: string;
+  readonly requests: StateRequests;
+}
+
+interface Evaluated {
+  /** null: it was stopped. */
+  readonly outcome: Outcome | null;
+  readonly restored: string | null;
+}
+
+async function withoutImage(
+  process: Process,
+  lacks: Outcome,
+  ending: AbortSignal,
+): Promise<Evaluated> {
+  const isStopped = await sleeps(process, 200, ending);
+  return { outcome: isStopped ? null : lacks, restored: null };
+}
+
+interface Evaluating {
+  readonly saving: SavingNode;
+  readonly habits: Habits;
+  readonly random: Random;
+}
+
+async function evaluate(
+  cluster: Cluster,
+  { saving, habits, random }: Evaluating,
+  { item, signal, eviction, onSaved }: EvaluationOrder,
+): Promise<Evaluated> {
+  const { process } = saving;
+  const ending = AbortSignal.any([signal, eviction]);
+  const seconds = secondsOf(random, habits.secondsMean);
+  const { saves } = habits;
+  if (saves === null) {
+    const isStopped = await sleeps(process, seconds * 1_000, ending);
+    return {
+      outcome: isStopped ? null : outcomeOf(cluster, habits, random, seconds),
+      restored: null,
+    };
+  }
+  let state: RestoredState;
+  try {
+    state = await restoreState(saving, item, { signal: ending, random });
+  } catch (error) {
+    const message = error instanceof Error ? error.message : "no state";
+    return {
+      outcome: ending.aborted ? null : { type: "interrupted", reason: "runtime", message },
+      restored: null,
+    };
+  }
+  const saver = createStateSaver(saving, item, { random, onSaved });
+  const steps = Math.min(STEPS_MAX, Math.ceil(seconds / saves.stepSeconds));
+  let { step } = state;
+  let isStopped = false;
+  do {
+    isStopped = await sleeps(process, saves.stepSeconds * 1_000, ending);
+    // Stopped at once, it has nothing new to save, and saves it all the same.
+    if (!isStopped || random.chance(0.5)) step += 1;
+    if (!isStopped && step < steps) saver.save(step);
+  } while (!isStopped && step < steps);
+  if (isStopped && !signal.aborted) await saver.finish(step);
+  await saver.stop();
+  const { sha256: restored } = state;
+  if (isStopped) return { outcome: null, restored };
+  const isUnfit = restored !== null && !cluster.isCalm && random.chance(saves.failsRestored);
+  const outcome = isUnfit
+    ? missingOutput("output.json", { exitCode: 9, signal: null, outputTail: "" })
+    : outcomeOf(cluster, habits, random, seconds);
+  return { outcome, restored };
+}
+
+function missingImage(
+  { isCalm, random, scheduler }: Cluster,
+  { image }: Habits,
+  where: string,
+): Outcome | null {
+  const day = Math.floor(scheduler.nowMs / IMAGE_DAY_MS);
+  if (image === null || isCalm || !random.fork(`image of ${where}, ${day}`).chance(image.share))
+    return null;
+  const { cause: imageCause } = image;
+  return {
+    type: "interrupted",
+    reason: "imagePull",
+    message: `the image is ${imageCause}`,
+    imageCause,
   };
 }
 

@@ -164,7 +164,7 @@ class RunningPilot implements PilotHandle {
       ...NO_NODE,
       api: { ...NO_NODE.api, getSteeringInput: readInput },
       random: () => random.next(),
-      evaluate: createEvaluator(cluster, process, watch),
+      evaluate: createEvaluator(cluster, { process, node, requests }, watch),
       steer: async (_node, request) => {
         watch.started(request.item);
         const end = await pretendToSteer(cluster, { process, readInput }, request);

@@ -5,6 +5,12 @@ import { EXIT } from "../../protocol/errors.ts";
 import type { Oracle } from "./oracle.ts";
 import { nameOfListed } from "./turn-checks.ts";
 
+/** What the server has not answered; `seq` null: it is not sent yet. */
+interface Owed {
+  readonly outcome: Outcome | null;
+  readonly seq: number | null;
+}
+
 export class PilotWatch {
   readonly #oracle: Oracle;
   readonly #name: string;
@@ -13,7 +19,7 @@ export class PilotWatch {
   /** Slot to the lease that runs in it. */
   readonly #running = new Map<number, string>();
   /** Results of payloads that ended by themselves, until they are answered or their lease is stopped. */
-  readonly #owed = new Map<string, Outcome | null>();
+  readonly #owed = new Map<string, Owed>();
 
   constructor(oracle: Oracle, name: string) {
     this.#oracle = oracle;
@@ -23,8 +29,11 @@ export class PilotWatch {
   received(message: ToPilot): void {
     if (message.type === "grant")
       for (const item of message.items) this.#granted.add(nameOfListed(item));
-    if (message.type === "accepted" || message.type === "stale" || message.type === "stop")
-      this.#owed.delete(nameOfListed(message));
+    if (message.type === "stop") this.#owed.delete(nameOfListed(message));
+    if (message.type !== "accepted" && message.type !== "stale") return;
+    // A checkpoint is answered, too, and its result is owed all the same.
+    const name = nameOfListed(message);
+    if (this.#owed.get(name)?.seq === message.seq) this.#owed.delete(name);
   }
 
   started(item: GrantedItem): void {
@@ -51,35 +60,40 @@ export class PilotWatch {
 
   ended(item: GrantedItem, outcome: Outcome | null): void {
     this.#running.delete(item.slot);
-    if (outcome !== null) this.#owed.set(nameOfListed(item), outcome);
+    if (outcome !== null) this.#owed.set(nameOfListed(item), { outcome, seq: null });
   }
 
   /** A run of steering has ended; it has an answer unless it was stopped. */
   steered(item: GrantedItem, hasAnswer: boolean): void {
     this.#running.delete(item.slot);
-    if (hasAnswer) this.#owed.set(nameOfListed(item), null);
+    if (hasAnswer) this.#owed.set(nameOfListed(item), { outcome: null, seq: 1 });
   }
 
   sends(message: FromPilot): void {
+    if (message.type === "checkpoint")
+      this.#oracle.onSentState(nameOf(message.item, message.epoch), message.seq, message.sha256);
     if (message.type !== "result") return;
     const name = nameOfListed(message);
     const owed = this.#owed.get(name);
     // What the agent makes of a payload that it has stopped itself is its own word.
     const isOwn = message.outcome.type === "interrupted" || message.outcome.type === "timeout";
     this.#oracle.must(
-      isOwn || owed === undefined || JSON.stringify(owed) === JSON.stringify(message.outcome),
+      isOwn ||
+        owed === undefined ||
+        JSON.stringify(owed.outcome) === JSON.stringify(message.outcome),
       "fromSomewhere",
       () =>
-        `${this.#name} reports ${JSON.stringify(message.outcome)} for ${name}, its payload said ${JSON.stringify(owed)}`,
+        `${this.#name} reports ${JSON.stringify(message.outcome)} for ${name}, its payload said ${JSON.stringify(owed?.outcome)}`,
     );
-    this.#owed.set(name, message.outcome);
+    this.#owed.set(name, { outcome: message.outcome, seq: message.seq });
     this.#oracle.onSent(nameOf(message.item, message.epoch), message.seq, message.outcome);
   }
 
   /** The program leaves by itself. `isCurrent`: no other has taken its place, its submission goes on. */
   exits(code: number, detail: string, isCurrent: boolean): void {
     this.#oracle.must(
-      code === EXIT.success || !isCurrent,
+      // A server that was restored from a backup does not remember whom it has turned away since.
+      code === EXIT.success || !isCurrent || this.#oracle.wasRestored,
       "peers",
       () => `${this.#name} is turned away (${detail}) although it is the submission's pilot`,
     );

@@ -1,7 +1,7 @@
 /** Many seeds, one after the other, on one core or on several. */
 import { fork } from "node:child_process";
 import type { Violation } from "./invariants.ts";
-import { simulate } from "./simulate.ts";
+import { simulate, type Simulated } from "./simulate.ts";
 import { addTally, type Tally } from "./tally.ts";
 
 export interface SeedRange {
@@ -20,6 +20,8 @@ export interface Totals {
   journaled: number;
   simulatedMs: number;
   actions: number;
+  /** Longest time from the last fault to the end of the last search. */
+  calmMsMax: number;
   readonly broken: Broken[];
   readonly tally: Tally;
 }
@@ -31,7 +33,16 @@ export interface RunOptions extends SeedRange {
 }
 
 export function noTotals(): Totals {
-  return { seeds: 0, events: 0, journaled: 0, simulatedMs: 0, actions: 0, broken: [], tally: {} };
+  return {
+    seeds: 0,
+    events: 0,
+    journaled: 0,
+    simulatedMs: 0,
+    actions: 0,
+    calmMsMax: 0,
+    broken: [],
+    tally: {},
+  };
 }
 
 export async function runSeeds(options: RunOptions): Promise<Totals> {
@@ -39,18 +50,22 @@ export async function runSeeds(options: RunOptions): Promise<Totals> {
   const totals = noTotals();
   for (let seed = from; seed < from + seeds; seed += stride) {
     const simulated = await simulate({ seed });
-    const { violation, events, journaled, simulatedMs, actions } = simulated;
-    addTally(totals.tally, simulated.tally);
-    totals.seeds += 1;
-    totals.events += events;
-    totals.journaled += journaled;
-    totals.simulatedMs += simulatedMs;
-    totals.actions += actions;
-    if (violation === null) continue;
-    totals.broken.push({ seed, violation });
-    if (stopsAtFirst) break;
+    addSimulated(totals, simulated);
+    if (stopsAtFirst && simulated.violation !== null) break;
   }
   return totals;
+}
+
+export function addSimulated(totals: Totals, simulated: Simulated): void {
+  const { seed, violation, events, journaled, simulatedMs, actions, calmMs, tally } = simulated;
+  totals.seeds += 1;
+  totals.events += events;
+  totals.journaled += journaled;
+  totals.simulatedMs += simulatedMs;
+  totals.actions += actions;
+  totals.calmMsMax = Math.max(totals.calmMsMax, calmMs);
+  addTally(totals.tally, tally);
+  if (violation !== null) totals.broken.push({ seed, violation });
 }
 
 /** What a worker process is started with, in its arguments. */
@@ -70,6 +85,7 @@ export async function runOnWorkers(range: SeedRange, workers: number): Promise<T
     totals.journaled += part.journaled;
     totals.simulatedMs += part.simulatedMs;
     totals.actions += part.actions;
+    totals.calmMsMax = Math.max(totals.calmMsMax, part.calmMsMax);
     totals.broken.push(...part.broken);
     addTally(totals.tally, part.tally);
   }

@@ -1,4 +1,5 @@
 /** Searches as users submit them, small and of all kinds. */
+import { IMAGE_CAUSES } from "../../protocol/pilot-messages.ts";
 import { TaskSpecification, type TaskSpecificationInput } from "../../protocol/task.ts";
 import type { Habits } from "./cluster.ts";
 import type { Random } from "./random.ts";
@@ -15,10 +16,11 @@ export interface Search {
 }
 
 export function drawSearch(random: Random, shape: Shape, name: string): Search {
-  const isContainer = random.chance(0.35);
+  const isContainer = random.chance(0.5);
   const method = random.pick(["random", "random", "grid", "tpe"] as const);
   const followsDefaults = random.chance(0.3);
   const nPointsPerIteration = random.int(1, 5);
+  const habits = drawHabits(random, shape);
   const input: TaskSpecificationInput = {
     specVersion: 1,
     name,
@@ -40,8 +42,9 @@ export function drawSearch(random: Random, shape: Shape, name: string): Search {
     penalty: random.pick(["large", "large", "worst", "omit"]),
     duplicates: random.chance(0.25) ? "reuse" : "evaluate",
     failFast: random.chance(0.5),
+    checkpoint: habits.saves === null ? {} : { save: ["state"], keep: random.chance(0.3) },
   };
-  return { spec: TaskSpecification.parse(input), habits: drawHabits(random, shape) };
+  return { spec: TaskSpecification.parse(input), habits };
 }
 
 function drawHabits(random: Random, { isStormy }: Shape): Habits {
@@ -54,13 +57,19 @@ function drawHabits(random: Random, { isStormy }: Shape): Habits {
     diverges: share(0.25),
     timesOut: share(0.2),
     interrupted: isStormy ? random.between(0.6, 0.95) : share(0.3),
+    image: random.chance(0.8)
+      ? null
+      : { cause: random.pick(IMAGE_CAUSES), share: random.pick([0.3, 0.6, 1]) },
+    saves: random.chance(0.5)
+      ? null
+      : { stepSeconds: random.pick([0.5, 1, 4]), failsRestored: share(0.8) },
     exitCodes: random.int(1, 3),
     steering: {
       nonsense: share(0.2),
       fails: share(0.3),
       fewer: share(0.3),
       more: share(0.3),
-      empty: share(0.3),
+      empty: share(0.5),
       secondsMean: random.pick([0.5, 3, 10]),
     },
   };

@@ -3,10 +3,12 @@ import { createHash } from "node:crypto";
 import type { WebSocket } from "ws";
 import { HyperpilotError } from "../../protocol/errors.ts";
 import { itemKey, type Epoch, type Item } from "../../protocol/ids.ts";
-import type { PilotSessionAnswer } from "../../protocol/pilot-messages.ts";
+import type { BlobRef, PilotSessionAnswer } from "../../protocol/pilot-messages.ts";
 import { HARVESTER_SOCKET_PATH } from "../../protocol/routes.ts";
 import { taskOfLease } from "../../server/auth/lease-tokens.ts";
 import type { PilotClaims } from "../../server/auth/session-tokens.ts";
+import { newIncarnation } from "../../server/backup/incarnation.ts";
+import { createKeptBlobs, type KeptBlobs } from "../../server/blobs/kept-blobs.ts";
 import { createBatcher, type Batcher } from "../../server/batch.ts";
 import type { Core } from "../../server/core.ts";
 import { createExecutor } from "../../server/effects.ts";
@@ -38,6 +40,7 @@ interface Middle {
   readonly engine: RunningEngine;
   readonly batcher: Batcher;
   readonly sessions: Sessions;
+  readonly blobs: KeptBlobs;
 }
 
 /** The machine on which one server runs after the other. */
@@ -89,10 +92,16 @@ export class ServerHost {
     this.#starts += 1;
     const process = startProcess(this.#cluster, `server-${this.#starts}`);
     this.#process = process;
-    void this.#run(process).catch((error: unknown) => {
-      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      this.#cluster.oracle.report("chain", `the server does not start: ${text}`);
-    });
+    void this.#run(process).catch((error: unknown) => this.#startFailed(error));
+  }
+
+  #startFailed(error: unknown): void {
+    if (error instanceof HyperpilotError && error.code === "E_JOURNAL_WRITE") {
+      this.crash(error.message);
+      return this.startAfter(2_000);
+    }
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#cluster.oracle.report("chain", `the server does not start: ${text}`);
   }
 
   /** The process is killed, or its machine loses its power: what was not synced is gone. */
@@ -110,13 +119,37 @@ export class ServerHost {
     oracle.onCrash();
   }
 
+  /** Yesterday's journal takes the place of today's, while pilots of today live. */
+  restoreBackup(): void {
+    const { disk, blobs, oracle, trace } = this.#cluster;
+    if (disk.backup === null) return;
+    this.crash("to restore a backup");
+    blobs.restoreBackup();
+    const events = disk.restoreBackup();
+    trace.note(HOST, () => `is put back to event ${events}`);
+    oracle.onBackupRestored(events);
+  }
+
   async #run(process: Process): Promise<void> {
     const cluster = this.#cluster;
-    const { disk, network, oracle, random, trace } = cluster;
+    const { disk, blobs, network, oracle, random, trace } = cluster;
     const { clock } = process;
     const log = trace.logger(HOST);
     const journal = createStableJournal(disk, process, random.fork(`disk of ${process.name}`));
-    const { core, term } = await restore(journal);
+    const restored = await restore(journal);
+    const { term } = restored;
+    // A start from a snapshot must come to the same state.
+    const snapshotted = random.fork(`start of ${process.name}`).chance(0.5);
+    const core = (snapshotted ? oracle.coreFromSnapshot() : null) ?? restored.core;
+    if (disk.isRestored && disk.backup !== null) {
+      const now = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
+      const firstSeq = core.seq + 1;
+      const events = newIncarnation(core, now, disk.backup.atMs);
+      await journal.append({ firstSeq, events }, term);
+      disk.isRestored = false;
+      oracle.onCrash();
+      oracle.reached("backup restored");
+    }
     oracle.onRestored(core);
     trace.note(HOST, () => `starts at event ${core.seq}`);
     const live = createLive();
@@ -144,6 +177,12 @@ export class ServerHost {
         oracle.onTurn(item, turn, core, live);
       },
     });
+    const keptBlobs = createKeptBlobs({
+      blobs: blobs.portFor(process, random.fork(`blobs of ${process.name}`)),
+      referencesTo: (digest) => core.blobs.get(digest) ?? 0,
+      clock,
+      log,
+    });
     const sessions = new Sessions({ engine, clock, log, prefix: process.name });
     let drawn = 0;
     const drawSecrets = createBootSecretIssuer({
@@ -167,12 +206,12 @@ export class ServerHost {
       peers: sessions,
       asker: createPretendedAsker(cluster, process, core),
       log,
-      blobs: { settle: () => undefined },
+      blobs: keptBlobs,
       appendLog: () => undefined,
       drawSecrets,
       engine: () => engine,
     });
-    this.#middle = { process, core, live, engine, batcher, sessions };
+    this.#middle = { process, core, live, engine, batcher, sessions, blobs: keptBlobs };
     network.listener = { process, accept: (request, open) => this.#accept(request, open) };
     engine.post({ type: "started" });
     startTicking(engine, clock, TICK_MS);
@@ -253,6 +292,31 @@ export class ServerHost {
     });
   }
 
+  /** As the route of lease files does: an upload under a lease that is still the newest of its point. */
+  async putCheckpoint(token: string, blob: BlobRef, text: string): Promise<void> {
+    const { item, epoch } = JSON.parse(token) as { item: Item; epoch: Epoch };
+    const { blobs } = this.middle;
+    await this.read((core) => taskOfLease(core, item, epoch).id);
+    await this.#cluster.blobs.put(blobs, blob, text);
+  }
+
+  /** As the route of checkpoints does: what is lost or damaged is dropped. */
+  async getCheckpoint(token: string, sha256: string): Promise<string> {
+    const { item, epoch } = JSON.parse(token) as { item: Item; epoch: Epoch };
+    if (item.type !== "evaluation") throw new Error("no checkpoint of a run");
+    const { taskId, pointId } = item;
+    const isKnown = await this.read((core) => {
+      const checkpoints = taskOfLease(core, item, epoch).points.get(pointId)?.files?.checkpoints;
+      return checkpoints?.some((one) => one.sha256 === sha256) === true;
+    });
+    if (!isKnown) throw new HyperpilotError({ code: "E_NOT_FOUND", message: "no such checkpoint" });
+    const text = this.#cluster.blobs.textOf(sha256);
+    if (text !== null) return text;
+    const command = { type: "dropCheckpoint", taskId, pointId, sha256, reason: "damaged" } as const;
+    await this.execute({ user: "server", roles: ["admin"] }, command);
+    throw new HyperpilotError({ code: "E_CHECKSUM", message: "the checkpoint is damaged" });
+  }
+
   /** Whether nothing waits for the disk. */
   get isIdle(): boolean {
     return (
@@ -271,6 +335,10 @@ export function requestsOf(cluster: Cluster, process: Process, host: string) {
       network.call(process, host, () => cluster.server.exchangeSecret(secret, instance)),
     steeringInput: (token: string) =>
       network.call(process, host, () => cluster.server.steeringInput(token)),
+    putCheckpoint: (token: string, blob: BlobRef, text: string) =>
+      network.call(process, host, () => cluster.server.putCheckpoint(token, blob, text)),
+    getCheckpoint: (token: string, sha256: string) =>
+      network.call(process, host, () => cluster.server.getCheckpoint(token, sha256)),
     execute: <T extends Command["type"]>(principal: Principal, command: CommandOf<T>) =>
       network.call(process, host, () => cluster.server.execute<T>(principal, command)),
     read: <T>(view: (core: Core) => T) =>

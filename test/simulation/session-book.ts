@@ -3,6 +3,8 @@ import type { PilotId } from "../../protocol/ids.ts";
 
 export interface SessionNote {
   readonly pilotId: PilotId;
+  /** As its hello said; empty before. */
+  readonly node: string;
   session: string | null;
   /** Simulated time of the last message. */
   heardMs: number;
@@ -14,18 +16,20 @@ export interface SessionNote {
   readonly specs: Set<number>;
 }
 
+type Pilot = Pick<SessionNote, "pilotId" | "node">;
+
 export class SessionBook {
   readonly byPilot = new Map<PilotId, SessionNote>();
   readonly bySession = new Map<string, SessionNote>();
 
   /** The server waits for a pilot that it has not heard since its start. */
   await(pilotId: PilotId, nowMs: number): void {
-    this.byPilot.set(pilotId, emptyNote(pilotId, null, nowMs));
+    this.byPilot.set(pilotId, emptyNote(pilotId, "", null, nowMs));
   }
 
-  open(pilotId: PilotId, session: string, nowMs: number): void {
+  open({ pilotId, node }: Pilot, session: string, nowMs: number): void {
     this.close(this.byPilot.get(pilotId)?.session ?? null);
-    const note = emptyNote(pilotId, session, nowMs);
+    const note = emptyNote(pilotId, node, session, nowMs);
     this.byPilot.set(pilotId, note);
     this.bySession.set(session, note);
   }
@@ -43,9 +47,15 @@ export class SessionBook {
   }
 }
 
-function emptyNote(pilotId: PilotId, session: string | null, nowMs: number): SessionNote {
+function emptyNote(
+  pilotId: PilotId,
+  node: string,
+  session: string | null,
+  nowMs: number,
+): SessionNote {
   return {
     pilotId,
+    node,
     session,
     heardMs: nowMs,
     grantNo: 0,

@@ -37,6 +37,25 @@ export class StableDisk {
   /** Told of each record once it is on disk, whoever gets to know of it. */
   onDurable: (batch: Batch) => void = () => undefined;
 
+  /** Records that a backup holds, and when it was made (wall clock). */
+  backup: { readonly records: number; readonly events: number; readonly atMs: number } | null =
+    null;
+  /** The journal was put back to a backup, and no server has started on it yet. */
+  isRestored = false;
+
+  /** Copies the journal as it is on disk now. */
+  takeBackup(atMs: number): void {
+    this.backup = { records: this.memory.records.length, events: this.syncedSeq, atMs };
+  }
+
+  /** Puts the copy in the place of the journal. Returns the events that it holds. */
+  restoreBackup(): number {
+    if (this.backup === null) throw new Error("there is no backup");
+    this.memory.records.length = this.backup.records;
+    this.isRestored = true;
+    return this.backup.events;
+  }
+
   /** Puts the oldest unsynced record on disk for good. */
   sync(): void {
     const record = this.unsynced.shift();
@@ -70,6 +89,7 @@ export function createStableJournal(disk: StableDisk, process: Process, random: 
   let tail = { seq: 0, hash: NO_HASH };
   let failure: HyperpilotError | null = null;
   let lastSyncMs = 0;
+  let last: Promise<unknown> = Promise.resolve();
 
   function write(record: EncodedRecord, batch: Batch): Promise<void> {
     const { fault } = disk;
@@ -115,8 +135,10 @@ export function createStableJournal(disk: StableDisk, process: Process, random: 
       if (misfit !== null) return Promise.reject(misfit);
       const record = encodeRecord(batch, tail.hash);
       tail = { seq: batch.firstSeq + batch.events.length - 1, hash: record.hash };
-      return write(record, batch);
+      const written = write(record, batch);
+      last = written.catch(() => undefined);
+      return written;
     },
-    close: () => Promise.resolve(),
+    close: () => last.then(() => undefined),
   };
 }

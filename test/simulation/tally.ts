@@ -1,5 +1,5 @@
 /** How often what happened: a simulation that never reaches a case proves nothing about it. */
-import type { HyperpilotEvent } from "../../server/events.ts";
+import type { EventOf, HyperpilotEvent } from "../../server/events.ts";
 
 export type Tally = Record<string, number>;
 
@@ -14,8 +14,10 @@ export function addTally(sum: Tally, part: Tally): void {
 /** The cases that an event is one of. */
 export function casesOf(event: HyperpilotEvent): string[] {
   switch (event.type) {
-    case "leaseEnded":
-      return [`lease ended: ${event.reason}`];
+    case "leaseEnded": {
+      const image = event.imageCause === undefined ? [] : [`image ${event.imageCause}`];
+      return [`lease ended: ${event.reason}`, ...image];
+    }
     case "leaseGranted":
       return [event.pointId === null ? "run granted" : "point granted"];
     case "attemptEnded":
@@ -23,7 +25,7 @@ export function casesOf(event: HyperpilotEvent): string[] {
     case "pointFinal":
       return [`point final: ${event.state}`];
     case "taskStateChanged":
-      return [`task: ${event.state}`];
+      return [`task: ${event.state}`, ...pausedBy(event)];
     case "runFailed":
       return [event.endsAsking === null ? "run tried again" : "run given up"];
     case "runAnswered":
@@ -35,6 +37,11 @@ export function casesOf(event: HyperpilotEvent): string[] {
     default:
       return [event.type];
   }
+}
+
+function pausedBy({ state, by, reason }: EventOf<"taskStateChanged">): string[] {
+  if (state !== "paused" || by !== "server") return [];
+  return [reason.includes("attempts failed alike") ? "paused: failures" : "paused: images"];
 }
 
 /** Cases that simulations must reach again and again; the tests look at them. */
@@ -65,6 +72,21 @@ export const CASES = [
   "run given up",
   "run answered with surplus",
   "point retried",
+  "checkpointStored",
+  "checkpointDropped",
+  "blob damaged",
+  "evaluation continued",
+  "continued from the one before",
+  "state doubted",
+  "no state trusted",
+  "image notFound",
+  "image denied",
+  "image unfit",
+  "paused: images",
+  "paused: failures",
+  "node avoided",
+  "node avoided again",
+  "node works again",
   "nodeDrained",
   "bootExchanged",
   "bootEnded",
@@ -85,5 +107,7 @@ export const CASES = [
   "pilot turned away",
   "pilot left by itself",
   "state compared",
+  "backup restored",
+  "started from a snapshot",
 ] as const;
 export type Case = (typeof CASES)[number];

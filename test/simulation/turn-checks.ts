@@ -12,7 +12,6 @@ import {
   hasEnded,
   isOlder,
   leaseKey,
-  mayStart,
   nameOf,
   sameEpoch,
   type LeaseModel,
@@ -21,6 +20,7 @@ import {
 } from "./model.ts";
 import { overdueNode } from "./model-fleet.ts";
 import { mayGiveUp } from "./model-points.ts";
+import { checkNodes } from "./node-checks.ts";
 import type { SessionBook, SessionNote } from "./session-book.ts";
 
 export interface Turn {
@@ -112,9 +112,10 @@ function expectedOfPilot(turn: Turn, item: PilotItem): Partial<Expected> {
   if (note === undefined) return {};
   switch (message.type) {
     case "result":
-      return { answer: judge(model, note, message) };
+    case "checkpoint":
+      return { answer: formerIsStale(model, message, judge(model, note, message)) };
     case "runAnswer":
-      return { answer: judgeRun(model, note, message) };
+      return { answer: formerIsStale(model, message, judgeRun(model, note, message)) };
     case "bye":
       return { ending: endingOf(model, note.pilotId, "bye") };
     case "beat":
@@ -129,6 +130,15 @@ function expectedOfPilot(turn: Turn, item: PilotItem): Partial<Expected> {
   }
 }
 
+/** What was granted after the backup that a server was restored from, nobody knows any more: that is no violation. */
+function formerIsStale(
+  model: Model,
+  { epoch }: Listed,
+  answer: Expected["answer"],
+): Expected["answer"] {
+  return answer === "violation" && epoch[0] < model.incarnation ? "stale" : answer;
+}
+
 type Listed = Pick<FromPilotOf<"release">, "item" | "epoch">;
 
 export function nameOfListed({ item, epoch }: Listed): string {
@@ -139,7 +149,11 @@ export function nameOfListed({ item, epoch }: Listed): string {
   );
 }
 
-function judge(model: Model, note: SessionNote, result: FromPilotOf<"result">): Expected["answer"] {
+function judge(
+  model: Model,
+  note: SessionNote,
+  result: FromPilotOf<"result"> | FromPilotOf<"checkpoint">,
+): Expected["answer"] {
   if (result.item.type !== "evaluation") return "violation";
   const point = model.tasks.get(result.item.taskId)?.points.get(result.item.pointId);
   const lease = model.leases.get(nameOfListed(result));
@@ -191,7 +205,7 @@ export function checkTurn(turn: Turn, expected: Expected): void {
   checkCommand(turn, expected);
   for (const task of turn.model.touchedTasks) checkTask(turn, task);
   for (const event of turn.events) checkGivenUp(turn.model, event);
-  checkOffers(turn);
+  checkNodes(turn);
   const node = turn.events.length === 0 ? null : overdueNode(turn.model);
   turn.model.must(node === null, "offered", () => `node ${node} fails and is not drained`);
 }
@@ -214,7 +228,9 @@ function noteSessions({ item, effects, sessions, model, nowMs }: Turn): void {
   if (item.type !== "pilot") return;
   const isWelcome = effects.some((one) => one.type === "toPilot" && one.message.type === "welcome");
   if (item.message.type === "hello") {
-    if (isWelcome) sessions.open(item.pilotId, item.session, nowMs);
+    const { pilotId } = item;
+    if (isWelcome)
+      sessions.open({ pilotId, node: item.message.capacity.node }, item.session, nowMs);
     return;
   }
   const note = sessions.bySession.get(item.session);
@@ -276,10 +292,7 @@ function checkEffects(turn: Turn, expected: Expected): void {
     }
     if (message.type !== "accepted" && message.type !== "stale") continue;
     answers.push(message.type);
-    const asked =
-      item.type === "pilot" && (item.message.type === "result" || item.message.type === "runAnswer")
-        ? item
-        : null;
+    const asked = item.type === "pilot" ? item : null;
     const isForIt =
       asked !== null &&
       effect.session === asked.session &&
@@ -315,6 +328,7 @@ function checkAnswer(
     (event) =>
       ((event.type === "attemptEnded" || event.type === "leaseEnded") && event.seq !== null) ||
       event.type === "runAnswered" ||
+      event.type === "checkpointStored" ||
       (event.type === "runFailed" && message.type === "runAnswer"),
   );
   model.must(
@@ -368,6 +382,12 @@ function checkGrant({ model }: Turn, { message, note, granted }: GrantCheck): vo
       item.pointText === point?.text && item.attempt === point.attempts + 1,
       "answered",
       () => `${name} is handed out as attempt ${item.attempt} with ${item.pointText}`,
+    );
+    const states = (item.checkpoints ?? []).map(({ sha256 }) => sha256).join();
+    model.must(
+      states === point?.checkpoints.join(),
+      "resumed",
+      () => `${name} may go on from ${states}, not ${point?.checkpoints.join()}`,
     );
   }
 }
@@ -494,44 +514,4 @@ function checkProgress(model: Model, task: TaskModel): void {
     "ends",
     () => `${where} is ${state} at its limit of jobs with ${counts.ready} ready points`,
   );
-  if (state !== "running" || !task.spec.failFast || task.losses > 0) return;
-  for (const [cause, { count, nodes }] of task.failures)
-    model.must(
-      count < 5 || nodes.size < 2,
-      "rules",
-      () => `${where} goes on after ${count} failures (${cause}) on ${nodes.size} nodes`,
-    );
-}
-
-/** Work and slots that wait for each other have been brought together. */
-function checkOffers({ live, model }: Turn): void {
-  if (live.waiting.size === 0) return;
-  for (const refs of live.waiting.values()) {
-    for (const { pilot, slot } of refs) {
-      const queue = model.queues.get(pilot.queue);
-      if (queue === undefined || queue.state === "offline" || queue.state === "drain") break;
-      const who = `slot ${slot.index} of ${pilot.id}`;
-      model.must(pilot.session !== null, "leak", () => `${who} waits without a session`);
-      const found = queue.role === "central" ? waitingRun(model) : waitingPoint(model);
-      model.must(
-        found === null || pilot.walltimeEndMs !== null,
-        "offered",
-        () => `${who} waits beside ${found}`,
-      );
-      break;
-    }
-  }
-}
-
-function waitingPoint(model: Model): string | null {
-  for (const task of model.tasks.values())
-    if (mayStart(task)) return `a ready point of task ${task.id}`;
-  return null;
-}
-
-function waitingRun(model: Model): string | null {
-  for (const task of model.tasks.values())
-    if (task.state === "running" && task.run?.lease === null && !("method" in task.spec.steering))
-      return `run ${task.run.run} of task ${task.id}`;
-  return null;
 }

@@ -78,9 +78,10 @@ export class CauseRig {
   /** Starts a harvester on this machine and waits until it has connected. Returns the id of its token and how to end it. */
   async harvester(
     options: HarvesterOptions,
+    host = "127.0.0.1",
   ): Promise<{ readonly tokenId: string; readonly child: ChildProcess }> {
     const { id, file } = await this.token(options.name);
-    const words = this.harvesterWords(options, file, "127.0.0.1");
+    const words = this.harvesterWords(options, file, host);
     const child = spawn(process.execPath, words, { stdio: ["ignore", "ignore", "pipe"] });
     await this.watchHarvester(child, options.name);
     return { tokenId: id, child };

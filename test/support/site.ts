@@ -28,7 +28,10 @@ export interface SiteOptions {
   readonly name: string;
   /** 1 to 250; the site's address is 10.77.INDEX.2, and it sees the outside as 10.77.INDEX.1. */
   readonly index: number;
-  readonly batchSystem: "slurm" | "htcondor" | "gridengine";
+  /** null: none, only an operating system with a network. */
+  readonly batchSystem: "slurm" | "htcondor" | "gridengine" | null;
+  /** Root directory that the site's operating system starts from; by default the one with all batch systems. */
+  readonly root?: string;
   /** Holds the site's state; on a file system that overlays can lie on. */
   readonly directory: string;
   /** Directories of this machine that the site sees under the same path. */
@@ -51,10 +54,10 @@ export class Site {
 
   /** Starts the site, with the state it had if it ran before, and its batch system. */
   async start(): Promise<void> {
-    const { name, index, directory, shared, batchSystem } = this.#options;
+    const { name, index, directory, shared, batchSystem, root = SITES_ROOT } = this.#options;
     mkdirSync(directory, { recursive: true });
     const script = join(SCRIPTS, "start.sh");
-    const args = [script, name, String(index), directory, SITES_ROOT, ...shared];
+    const args = [script, name, String(index), directory, root, ...shared];
     const outer = spawn("/bin/bash", args, { stdio: ["ignore", "pipe", "pipe"] });
     this.#outer = outer;
     let said = "";
@@ -65,19 +68,20 @@ export class Site {
       return Promise.resolve(said.includes("ready") || null);
     });
     this.#pid = firstProcess(outer.pid ?? 0);
+    if (batchSystem === null) return;
     const text = readFileSync(join(SCRIPTS, `${batchSystem}.sh`), "utf8");
     const started = await this.run(["bash", "-c", text]);
     if (started.exitCode !== 0) throw new Error(`${batchSystem} did not start: ${started.stderr}`);
-    await this.#untilReady();
+    await this.#untilReady(batchSystem);
   }
 
-  async #untilReady(): Promise<void> {
+  async #untilReady(batchSystem: NonNullable<SiteOptions["batchSystem"]>): Promise<void> {
     const questions = {
       slurm: { argv: ["sinfo", "-h", "-o", "%t"], ready: /^(idle|mix|alloc)/m },
       htcondor: { argv: ["condor_status", "-af", "State"], ready: /^(Unclaimed|Claimed)/m },
       gridengine: { argv: ["qhost", "-q"], ready: /batch/ },
     } as const;
-    const { argv, ready } = questions[this.#options.batchSystem];
+    const { argv, ready } = questions[batchSystem];
     await waitUntil(
       "the batch system has a node",
       async () => ready.test((await this.run(argv)).stdout) || null,
@@ -88,6 +92,11 @@ export class Site {
   /** Runs a program inside, as root or as another user. */
   run(argv: readonly string[], user = 0): Promise<ProgramResult> {
     return runProgram(this.#wrapped(argv, user), { timeoutMs: 60_000 });
+  }
+
+  /** Words that run a program inside, as root. */
+  words(argv: readonly string[]): readonly string[] {
+    return this.#wrapped(argv, 0);
   }
 
   /** Starts a program inside that goes on. */

@@ -15,6 +15,8 @@ export const testbed = {
   podman: join(directory, "bin", "podman"),
   registryProgram: join(directory, "bin", "docker-registry"),
   registryStorage: join(directory, "registry"),
+  /** Root directory of a small Debian. */
+  debianDirectory: join(directory, "images", "debian-bookworm"),
   imageDirectory: join(directory, "images", "payload"),
   sifFile: join(directory, "images", "payload.sif"),
   /** All libraries for steering in one image. */

@@ -80,41 +80,41 @@ describe("causes", function () {
   });
 
   /** Asks until the cause is named; what else is named on the way may be an "it takes time" only. */
-  async function assertNamed(
+  async function assertNamed<T>(
     expected: string,
-    ask: () => Promise<{ readonly code: string | null; readonly all: unknown }>,
-  ): Promise<void> {
+    ask: () => Promise<{ readonly code: string | null; readonly all: T }>,
+  ): Promise<T> {
     let last: unknown = null;
-    await waitUntil(
+    const answer = await waitUntil(
       `the cause ${expected}`,
       async () => {
         const { code, all } = await ask();
         last = all;
-        if (code === expected) return true;
+        if (code === expected) return { all };
         const isPatience = code === null || PATIENCE.has(code);
         assert.ok(isPatience, `a wrong cause is named: ${JSON.stringify(all)}`);
-        return false;
+        return null;
       },
       { timeoutMs: 150_000, intervalMs: 500, state: () => last },
     );
     named.add(expected);
+    return answer.all;
   }
 
   async function assertSiteWhy(
     queue: string,
     { code, words }: Pick<CauseCase, "code" | "words">,
   ): Promise<void> {
-    await assertNamed(code, async () => {
+    const { cause, output } = await assertNamed(code, async () => {
       const all = await rig.siteWhy(queue);
       return { code: all.cause?.code ?? null, all };
     });
-    const { cause, output } = await rig.siteWhy(queue);
     assert.ok((cause?.remedy.length ?? 0) > 10, "there is something to do");
     if (words !== undefined) assert.match(`${cause?.words ?? ""}\n${output}`, words);
   }
 
-  function assertTaskWhy(taskId: number, code: string): Promise<void> {
-    return assertNamed(code, async () => {
+  async function assertTaskWhy(taskId: number, code: string): Promise<void> {
+    await assertNamed(code, async () => {
       const all = await rig.taskWhy(taskId);
       return { code: all.cause, all };
     });

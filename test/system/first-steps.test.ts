@@ -195,6 +195,59 @@ describe("The first steps", function () {
     });
   });
 
+  describe("an image that cannot be had", () => {
+    /** Nothing listens on port 1. */
+    const nowhere = "docker://127.0.0.1:1/image";
+
+    beforeEach(function () {
+      requireTestbed(this);
+      environment["PATH"] = `${testbed.programs}:${process.env["PATH"] ?? ""}`;
+      write("t.sh", "echo loss: 1\n");
+    });
+
+    const words = ["run", "t.sh", "--space", "x=0..1", "--maxPoints", "3", "--container"];
+
+    it("is told while its registry cannot be reached, by run and by --try; Ctrl-C ends both", async () => {
+      for (const { more, told } of [
+        { more: [], told: /Warning: point \d: registry 127\.0\.0\.1:1 cannot be reached/ },
+        { more: ["--try"], told: /Waiting: image docker:\S+ cannot be asked for: .*ECONNREFUSED/ },
+      ]) {
+        const running = startCli([...words, nowhere, ...more], { environment, cwd: work });
+        await waitUntil("it is told", () => told.test(running.stderr()), {
+          timeoutMs: 50_000,
+          state: () => running.stderr(),
+        });
+        running.child.kill("SIGINT");
+        assert.equal((await running.ended).exitCode, EXIT.interrupted);
+        await nothingIsLeft();
+      }
+    });
+
+    it("ends a search that is run, with the cause", async () => {
+      const result = await cli(...words, "/opt/no/such.sif");
+      assert.equal(result.exitCode, EXIT.taskUnsuccessful, result.stderr);
+      assert.match(result.stderr, /\/opt\/no\/such\.sif cannot be read on this node/);
+      const list = JSON.stringify(await whileUpList());
+      assert.match(list, /"state":"(aborted|failed)"/);
+    });
+
+    async function whileUpList(): Promise<unknown> {
+      let listed: unknown = null;
+      await whileServerIsUp([], async () => {
+        listed = JSON.parse((await cli("task", "list", "--json")).stdout);
+      });
+      return listed;
+    }
+
+    it("is refused before anything is sent where it is a file that is not here", async () => {
+      write("mine.sif", "");
+      const result = await cli(...words, "./myne.sif");
+      assert.equal(result.exitCode, EXIT.usage, result.stderr);
+      assert.match(result.stderr, /There is no image \.\/myne\.sif[^]*Did you mean mine\.sif\?/);
+      assert.ok(!existsSync(data));
+    });
+  });
+
   describe("--try", () => {
     it("evaluates one point here, forecasts the search, and leaves nothing", async () => {
       write("train.py", TRAIN);

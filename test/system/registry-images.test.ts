@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
-import { readFileSync, readdirSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { EXIT } from "../../protocol/errors.ts";
 import type { QueueConfig } from "../../protocol/queue.ts";
 import { TaskSpecification } from "../../protocol/task.ts";
 import { Deployment, LOSS_IS_X } from "../support/deployment.ts";
+import { runCli, type CliResult } from "../support/run-cli.ts";
 import { REGISTRY_USER, type TestRegistry, startRegistry } from "../support/registry.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary-directory.ts";
 import { requireTestbed, testbed } from "../support/testbed.ts";
@@ -88,6 +90,36 @@ for (const runtime of ["apptainer", "podman"] as const)
       assert.deepEqual(filesWith(directory.path, REGISTRY_USER.password), [
         join(deployment.data, "secrets"),
       ]);
+    });
+
+    it("is tried on this machine with what its server knows: credentials and names of images", async () => {
+      const work = join(directory.path, "work");
+      mkdirSync(work);
+      writeFileSync(join(work, "t.sh"), "test -f /marker && echo loss: 0.25\n");
+      const scratch = join(directory.path, "scratch");
+      mkdirSync(scratch);
+      const environment = {
+        PATH: `${testbed.programs}:${process.env["PATH"] ?? ""}`,
+        HYPERPILOT_IMAGE_CACHE: join(directory.path, "images"),
+        HYPERPILOT_DATA: deployment.data,
+        TMPDIR: scratch,
+      };
+      const words = ["run", "t.sh", "--space", "x=0..1", "--noArgs", "--try", "--container"];
+      const tried = (image: string): Promise<CliResult> =>
+        runCli([...words, image], { environment, cwd: work });
+      const refused = await tried(registry.image);
+      assert.equal(refused.exitCode, EXIT.taskUnsuccessful, refused.stderr);
+      assert.match(refused.stderr, /was denied[^]*hyperpilot secret set [^]*start 'hyperpilot up'/);
+      const path = `/secrets/${encodeURIComponent(registry.name)}`;
+      await deployment.request("PUT", path, REGISTRY_USER);
+      for (const image of [registry.image, "the team's image"]) {
+        const result = await tried(image);
+        assert.equal(result.exitCode, 0, result.stderr);
+        assert.match(result.stdout, new RegExp(`Runtime\\t${runtime}[^]*Loss\\t0\\.25`));
+      }
+      assert.deepEqual(readdirSync(scratch), []);
+      const { items } = await deployment.request<{ items: unknown[] }>("GET", "/secrets");
+      assert.equal(items.length, 1);
     });
 
     it("pauses when there is no such image, and says so", async () => {

@@ -21,24 +21,28 @@ export function taskFile(name: string, python: TemplatePython): string {
 name = ${JSON.stringify(name)}
 
 # What is searched; the file lies beside this one. Instead, in one line:
-# searchSpace = "learning_rate=log(1e-3,1) momentum=0..0.99 hidden_units=int(2,16,log) activation=tanh|relu"
+# searchSpace = "learning_rate=log(1e-3,1) momentum=0..0.99 activation=tanh|relu"
 searchSpaceFile = "space.json"
 
 # "min": a lower loss is better. "max": a higher one.
 direction = "min"
 
-# The same seed proposes the same points and gives every point the same HYPERPILOT_SEED.
+# The same seed proposes the same points, and gives every point the same
+# HYPERPILOT_SEED.
 seed = 1
 
 [steering]
-# Who proposes points: "tpe" learns from the losses so far, "random" and "grid" do not.
+# Who proposes points: "tpe" learns from the losses so far, "random" and "grid"
+# do not.
 method = "tpe"
 
 [evaluation]
-# Run once per point, in a directory of its own with the *.json *.sh *.py *.yaml files of this one.
+# Run once per point, in a directory of its own with the *.json *.sh *.py *.yaml
+# files of this one.
 # It reads the point from input.json and writes {"loss": <number>} to output.json.
 exec = ${JSON.stringify(`${python.command} train.py`)}
-# An image instead of this machine's programs: "docker://...", a SIF file or a sandbox directory.
+# An image instead of this machine's programs: "docker://...", a SIF file or a
+# sandbox directory.
 ${note}
 container = "host:"
 # Seconds after which one evaluation is ended:
@@ -55,7 +59,8 @@ cpus = 0.5
 memoryBytes = 500_000_000
 
 [checkpoint]
-# What is kept of an evaluation whose machine goes away; the next one finds it and goes on from there.
+# What is kept of an evaluation whose machine goes away; the next one finds it
+# and goes on from there.
 save = ["checkpoint.json"]
 intervalMinutes = 5
 `;

@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { HyperpilotError } from "../../../protocol/errors.ts";
 import { parseSearchSpace } from "../../../protocol/search-space.ts";
+import { isSpaceText, spaceFromText } from "../../../protocol/space-text.ts";
 import { PRINTED_NAME, PRINTED_OUTPUT, type TaskSpecification } from "../../../protocol/task.ts";
 import { createApi, type Api } from "../../api.ts";
 import type { OptionValues, Run } from "../../command.ts";
@@ -25,6 +26,7 @@ export const run: Run = async ({ args, options, context }) => {
   const [first, ...rest] = args;
   if (first === undefined) throw usageError("There is no program.", "See: hyperpilot run --help");
   requireSpace(options, first);
+  refuseSpaceInWords(textOption(options, "space") ?? "", rest);
   const absolute = (path: string): string => resolve(context.workingDirectory, path);
   const files = textOption(options, "files");
   const program = await programToRun({
@@ -53,11 +55,33 @@ export const run: Run = async ({ args, options, context }) => {
 };
 
 function requireSpace(options: OptionValues, program: string): void {
-  if (textOption(options, "space") !== undefined) return;
+  if ((textOption(options, "space") ?? "").trim() !== "") return;
   throw usageError(
     "There is no search space.",
     `Write for example: hyperpilot run ${program} --space 'lr=log(1e-5,1e-1) batch=int(10,30) act=relu|tanh'`,
   );
+}
+
+/** Without quotes, all but the first hyperparameter would become words of the program. */
+function refuseSpaceInWords(space: string, words: readonly string[]): void {
+  if (!isSpaceText(space)) return;
+  const more = words.filter((word) => /^[A-Za-z_][\w.-]*=/.test(word) && isRange(word));
+  if (more.length === 0) return;
+  throw usageError(
+    `${more.join(" ")} is not part of the search space.`,
+    `Put the space into quotes: --space '${[space, ...more].join(" ")}'`,
+  );
+}
+
+/** Whether a word is a hyperparameter with more than one value: `seed=3` may well be the program's own. */
+function isRange(word: string): boolean {
+  try {
+    const { parameters } = parseSearchSpace(spaceFromText(word, "--space"), "--space");
+    return parameters.some(({ method }) => method !== "fixed");
+  } catch (error) {
+    if (error instanceof HyperpilotError) return false;
+    throw error;
+  }
 }
 
 function specification(

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { HeldImage, HoldRequest, NodeImages } from "../../../pilot/images/node-images.ts";
 import { createApptainer } from "../../../pilot/runtime/apptainer.ts";
 import { createPodman } from "../../../pilot/runtime/podman.ts";
-import type { Runtime } from "../../../pilot/runtime/runtime.ts";
+import type { PayloadRequest, Runtime } from "../../../pilot/runtime/runtime.ts";
 import { HyperpilotError } from "../../../protocol/errors.ts";
 import type { RegistryCredential } from "../../../protocol/rest.ts";
 import { testImages } from "../../support/node-images.ts";
@@ -167,6 +167,25 @@ for (const [name, create] of Object.entries(RUNTIMES))
       assert.equal(stop.signal.aborted, true);
     });
 
+    it("of localhost are the node's own, which no registry is asked for", async () => {
+      const local = "docker://localhost/hyperpilot/own:1";
+      const images = pilot();
+      const error = await failure(images.hold(runtime, local, request()));
+      assert.equal(error.code, "E_IMAGE");
+      assert.match(error.message, /is not on this node/);
+      if (name !== "podman") return assert.match(error.why ?? "", /run in neither/);
+      const { image, name: host } = await start();
+      const held = await images.hold(runtime, image, request());
+      const options = ["--log-level", "error", "tag", held.image, "localhost/hyperpilot/own:1"];
+      execFileSync(testbed.podman, options);
+      await registry!.stop();
+      const own = await images.hold(runtime, local, request());
+      assert.match(own.image, /^[0-9a-f:]{64,}$/, host);
+      assert.ok(
+        runtime.command({ ...payload(directory.path), image: own.image }).argv.includes(own.image),
+      );
+    });
+
     it("make room for others, the least recently used first, but stay while they are used", async () => {
       const { image } = await start();
       const held = await pilot().hold(runtime, image, request());
@@ -214,6 +233,17 @@ for (const [name, create] of Object.entries(RUNTIMES))
         }
       });
   });
+
+function payload(directory: string): Omit<PayloadRequest, "image"> {
+  return {
+    workDirectory: directory,
+    temporaryDirectory: directory,
+    exec: "true",
+    environment: {},
+    readOnlyPaths: [],
+    gpus: [],
+  };
+}
 
 async function failure(held: Promise<HeldImage>): Promise<HyperpilotError> {
   try {

@@ -10,11 +10,15 @@ import {
 import { join } from "node:path";
 import { silentLogger } from "../../../common/log.ts";
 import { ImageCache, openCacheDirectory } from "../../../pilot/images/image-cache.ts";
-import { type NodeImages, createNodeImages } from "../../../pilot/images/node-images.ts";
+import {
+  type HoldRequest,
+  type NodeImages,
+  createNodeImages,
+} from "../../../pilot/images/node-images.ts";
 import { createNone } from "../../../pilot/runtime/none.ts";
 import type { PullRequest, Runtime } from "../../../pilot/runtime/runtime.ts";
 import { HyperpilotError } from "../../../protocol/errors.ts";
-import { PILOT } from "../../../protocol/limits.ts";
+import { PILOT, WIRE } from "../../../protocol/limits.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { requireTool } from "../../support/requires.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../../support/temporary-directory.ts";
@@ -78,9 +82,14 @@ describe("Pulling an image", () => {
 
   function hold(signal = new AbortController().signal, taskId = 1) {
     const lines: string[] = [];
-    const credentialOf = () => Promise.resolve(null);
-    const request = { taskId, credentialOf, say: (line: string) => void lines.push(line), signal };
-    return { lines, held: images.hold(runtime, IMAGE, request) };
+    const hindrances: (string | null)[] = [];
+    const request: HoldRequest = {
+      ...{ taskId, signal },
+      credentialOf: () => Promise.resolve(null),
+      say: (line) => void lines.push(line),
+      onHindrance: (text) => void hindrances.push(text),
+    };
+    return { lines, hindrances, held: images.hold(runtime, IMAGE, request) };
   }
 
   function arrives({ entry }: PullRequest): Promise<void> {
@@ -164,6 +173,28 @@ describe("Pulling an image", () => {
     await rejected;
     assert.ok(resolutions > 2, `${resolutions} questions`);
     assert.match(lines[0] ?? "", /registry registry\.example\.org cannot be reached/);
+  });
+
+  it("tells that a registry cannot be reached while it cannot, and when it can again", async () => {
+    pull = arrives;
+    const digest = await resolve();
+    resolve = () =>
+      resolutions < 3
+        ? Promise.reject(new HyperpilotError({ code: "E_UNREACHABLE", message: "no route" }))
+        : Promise.resolve(digest);
+    const { held, hindrances } = hold();
+    let isHeld = false;
+    const done = held.then((image) => {
+      image.release();
+      isHeld = true;
+    });
+    await waitUntil("it is here", () => {
+      clock.advance(WIRE.reconnectDelayMsMax);
+      return isHeld;
+    });
+    await done;
+    const why = "registry registry.example.org cannot be reached: no route; trying again";
+    assert.deepEqual(hindrances, [why, why, null]);
   });
 
   it("asks what a tag means once in a while only, and again for another task", async () => {

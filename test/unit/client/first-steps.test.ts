@@ -128,6 +128,28 @@ describe("hints about a failed evaluation", () => {
     assert.match(hints("No module named 'torch'", { ownPython }), /Yours is \/home\/anna\/\.venv/);
     assert.match(hints("No such file or directory: 'data.csv'"), /data\.csv did not go .*--file/);
     assert.match(hints("OSError: [Errno 30] Read-only file system: '/usr/x'"), /\/tmp can be/);
+    const spec = specification({
+      searchSpace: '{"lr": {"method": "uniform", "dimension": {"low": 0, "high": 1}}}',
+      evaluation: {
+        ...{ container: "host:", exec: "python3 train.py" },
+        ...{ output: "stdout:loss", arguments: "options" },
+      },
+    });
+    assert.match(hints("KeyError: 'rate'", { spec }), /no "rate"; input\.json holds lr\./);
+    assert.equal(hints("KeyError: 'lr'", { spec }), "");
+    const outcome: Outcome = {
+      ...{ type: "failed", code: "E_BAD_OUTPUT", exitCode: 0, signal: null, message: "" },
+    };
+    const other = "epoch 1 loss_scale: x\nval_loss: 0.3, accuracy: 0.7";
+    assert.match(hints(other, { spec, outcome }), /say --loss val_loss/);
+    assert.equal(hints("done", { spec, outcome }), "");
+    assert.match(hints("URLError: [Errno -2] Name or service not known"), /network/);
+    const denied: Outcome = {
+      type: "interrupted",
+      reason: "imagePull",
+      message: "access to image docker://r/i was denied; hyperpilot secret set r --file FILE",
+    };
+    assert.match(hints("", { outcome: denied }), /start 'hyperpilot up'/);
     const memory: Outcome = {
       type: "failed",
       code: "E_MEMORY",

@@ -6,9 +6,11 @@ import { createOutput } from "../../../client/output.ts";
 import { Progress } from "../../../client/watch/progress.ts";
 import { screenLines } from "../../../client/watch/screen.ts";
 import { parametersText } from "../../../client/words.ts";
-import { EventParser } from "../../../client/watch/stream.ts";
+import type { Api } from "../../../client/api.ts";
+import { EventParser, taskStates } from "../../../client/watch/stream.ts";
 import { HyperpilotError } from "../../../protocol/errors.ts";
 import { TaskDetail } from "../../../protocol/rest.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 
 const NOW = Date.parse("2026-01-01T12:00:00Z");
 
@@ -190,6 +192,36 @@ describe("progress without a terminal", () => {
     assert.equal(line(11, 61_999), null);
     assert.match(line(11, 62_000) ?? "", /11 of 100/);
     assert.match(line(11, 62_001, { state: "paused" }) ?? "", /paused/);
+  });
+});
+
+describe("a stream of a task's states", () => {
+  /** Its connection never hears of the request's signal, as fetch's may not once the head has come. */
+  function deaf(clock: FakeClock, signal: AbortSignal) {
+    let wasCancelled = false;
+    const body = new ReadableStream<Uint8Array>({ cancel: () => void (wasCancelled = true) });
+    const api = { open: () => Promise.resolve(new Response(body)) } as unknown as Api;
+    const states = taskStates({ api, taskId: 10, clock, signal, onAway: () => undefined });
+    return { next: states.next(), wasCancelled: () => wasCancelled };
+  }
+
+  it("ends with its signal, also when its connection does not hear of it", async () => {
+    const stop = new AbortController();
+    const { next, wasCancelled } = deaf(new FakeClock(), stop.signal);
+    await new Promise(setImmediate);
+    stop.abort(new Error("interrupted"));
+    assert.deepEqual(await next, { done: true, value: undefined });
+    assert.ok(wasCancelled());
+  });
+
+  it("ends when nothing came for a while, not even a comment", async () => {
+    const clock = new FakeClock();
+    const { next, wasCancelled } = deaf(clock, new AbortController().signal);
+    const refused = assert.rejects(next, { code: "E_UNREACHABLE" });
+    await new Promise(setImmediate);
+    clock.advance(90_000);
+    await refused;
+    assert.ok(wasCancelled());
   });
 });
 

@@ -220,6 +220,22 @@ describe("harvester: its cycle", () => {
     assert.equal(world.of("ended").length, 3);
   });
 
+  it("learns nothing about new pilots from those that ended before it began", async () => {
+    await withPilots(3);
+    await harvester.stop();
+    for (const id of ["sub-1", "sub-2", "sub-3"])
+      world.truths.set(id, { type: "ended", detail: "the harvester stops" });
+    harvester = world.harvester();
+    world.connect(harvester);
+    want(harvester, 1);
+    await world.cycle(harvester);
+    assert.equal(world.of("report").at(-1)?.lastError, null);
+    assert.equal(world.submits, 4);
+    world.truths.set("sub-4", { type: "ended", detail: "no route to host" });
+    await world.cycle(harvester);
+    assert.match(world.of("report").at(-1)?.lastError ?? "", /without ever connecting: no route/);
+  });
+
   it("stops trying within a cycle when 10 submits in a row have failed, and names their cause", async () => {
     world.submitFails = true;
     world.connect(harvester);

@@ -65,38 +65,39 @@ describe("a search space in one line", () => {
 
   it("points at the column of a mistake and says what to write", () => {
     const cases: readonly (readonly [string, number, RegExp, RegExp])[] = [
-      ["lr=lag(1,2)", 4, /unknown kind "lag"/, /did you mean "log"/],
-      ["lr=gauss(1,2)", 4, /unknown kind "gauss"/, /uniform, log, int, step, normal/],
-      ["lr:log(1,2)", 3, /"=" is expected after "lr"/, /lr=/],
-      ["lr=log(1,2", 11, /the "\)" of "lr" is missing/, /add/],
-      ["lr=log(1 2)", 10, /"," or "\)" is expected/, /log\(1e-5,1e-1\)/],
-      ["lr=log(1)", 4, /"lr" has 1 of the 2 or 3 numbers/, /log\(/],
+      ["lr=lag(1,2)", 4, /unknown kind "lag"/, /did you mean "log"/i],
+      ["lr=gauss(1,2)", 4, /unknown kind "gauss"/, /uniform, log, int, step, normal/i],
+      ["lr:log(1,2)", 3, /"=" is expected after "lr"/, /lr=/i],
+      ["lr=log(1,2", 11, /the "\)" of "lr" is missing/, /add/i],
+      ["lr=log(1 2)", 10, /"," or "\)" is expected/, /log\(1e-5,1e-1\)/i],
+      ["lr=log(1)", 4, /"lr" has 1 of the 2 or 3 numbers/, /log\(/i],
       ["lr=step(0,1)", 4, /"lr" has 2 of the 3 numbers/, /./],
-      ["lr=log(0,1)", 8, /0 of "lr" must be greater than 0/, /raise it/],
-      ["a=1 lr=uniform(2,1)", 16, /2 is greater than 1 in "lr"/, /swap/],
-      ["n=int(1.5,3)", 7, /1\.5 of "n" is not a whole number/, /round it/],
-      ["q=step(0,1,0)", 12, /the step 0 of "q"/, /raise it/],
-      ["q=step(0.1,0.2,1)", 16, /no multiple of 1 lies between 0\.1 and 0\.2/, /smaller/],
-      ["w=normal(0,-1)", 12, /standard deviation -1/, /raise it/],
+      ["lr=log(0,1)", 8, /0 of "lr" must be greater than 0/, /raise it/i],
+      ["a=1 lr=uniform(2,1)", 16, /2 is greater than 1 in "lr"/, /swap/i],
+      ["n=int(1.5,3)", 7, /1\.5 of "n" is not a whole number/, /round it/i],
+      ["q=step(0,1,0)", 12, /the step 0 of "q"/, /raise it/i],
+      ["q=step(0.1,0.2,1)", 16, /no multiple of 1 lies between 0\.1 and 0\.2/, /smaller/i],
+      ["w=normal(0,-1)", 12, /standard deviation -1/, /raise it/i],
       ["lr=log(a,1)", 8, /"a" of "lr" is not a number/, /1e-5/],
-      ["lr=[1,2]", 4, /"\[" is not understood/, /lr=a\|b\|c/],
-      ["lr=(1,2)", 4, /"\(" is not understood/, /lr=uniform\(0,1\)/],
-      ["lr=log(1,2),n=3", 12, /"," is not understood/, /by spaces/],
-      ["lr=", 4, /the value of "lr" is missing/, /lr=3/],
-      ["lr=a|", 6, /the value of "lr" is missing/, /lr=3/],
-      ["lr=a|b|a", 8, /"a" comes twice/, /leave one out/],
-      ["lr=1 lr=2", 6, /"lr" comes twice/, /leave one out/],
-      ["lr=1e-5-1e-1", 4, /neither a number nor a range/, /lr=1e-5\.\.1e-1/],
+      ["lr=[1,2]", 4, /"\[" is not understood/, /lr=a\|b\|c/i],
+      ["lr=(1,2)", 4, /"\(" is not understood/, /lr=uniform\(0,1\)/i],
+      ["lr=log(1,2),n=3", 12, /"," is not understood/, /by spaces/i],
+      ["lr=", 4, /the value of "lr" is missing/, /lr=3/i],
+      ["lr=a|", 6, /the value of "lr" is missing/, /lr=3/i],
+      ["lr=a|b|a", 8, /"a" comes twice/, /leave one out/i],
+      ["lr=1 lr=2", 6, /"lr" comes twice/, /leave one out/i],
+      ["lr=1e-5-1e-1", 4, /neither a number nor a range/, /lr=1e-5\.\.1e-1/i],
       ["lr=0..x", 7, /"x" of "lr" is not a number/, /./],
-      ['lr="a', 4, /the closing " is missing/, /add/],
-      ["=3", 1, /a name is expected/, /lr=/],
-      ["  ", 1, /empty/, /lr=/],
+      ['lr="a', 4, /the closing " is missing/, /add/i],
+      ["=3", 1, /a name is expected/, /lr=/i],
+      ["  ", 1, /empty/, /lr=/i],
     ];
     for (const [text, column, message, remedy] of cases) {
       const error = refusal(text);
       assert.match(error.message, new RegExp(`^--space:1:${column} `), `${text}: ${error.message}`);
       assert.match(error.message, message, text);
       assert.match(error.remedy ?? "", remedy, text);
+      assert.match(error.remedy ?? "", /^[A-Z].*[.?]$/s, text);
     }
     assert.match(refusal("a=1\nlr=lag(1,2)").message, /^--space:2:4 /);
   });

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { World } from "../../support/reactor-world.ts";
 
+const TEN = { maxPoints: 10, nPointsPerIteration: 10 };
+
 describe("jobs", () => {
   it("begin at once when a slot waits, a point is ready and fewer than nParallelEvaluation are active", () => {
     const world = new World();
@@ -77,6 +79,33 @@ describe("jobs", () => {
     assert.equal(world.eventsOf("jobEnded")[0]?.reason, "fairShare");
     pilot.loss(1, 1);
     assert.deepEqual([first.counts.leased, second.counts.leased], [1, 1]);
+  });
+
+  it("go on beside a search with fewer leased points that stays away from the node", () => {
+    const world = new World();
+    const pilot = world.pilot();
+    const failing = world.submit({}, TEN, "bert");
+    pilot.interrupt(0, "runtime");
+    assert.equal(failing.counts.leased, 0);
+    const task = world.submit({}, TEN, "anna");
+    pilot.loss(1);
+    pilot.loss(1);
+    assert.deepEqual([task.counts.leased, task.nextJobId], [1, 1]);
+    world.tick(5);
+    pilot.loss(1);
+    assert.deepEqual([task.counts.leased, failing.counts.leased], [0, 1]);
+  });
+
+  it("go on beside a search with fewer leased points whose evaluations take longer than the pilot lives", () => {
+    const world = new World();
+    const pilot = world.pilot({ walltimeLeftSeconds: 1_000 });
+    const evaluation = { container: "host:", exec: "true", timeoutSeconds: 3_600 };
+    const long = world.submit({ evaluation }, TEN, "bert");
+    const task = world.submit({}, TEN, "anna");
+    pilot.loss(1);
+    pilot.loss(1);
+    assert.deepEqual([task.counts.leased, task.nextJobId], [1, 1]);
+    assert.equal(long.counts.leased, 0);
   });
 
   it("are charged to maxEvaluationJobs when an attempt ended in them; interrupted ones are counted apart", () => {
