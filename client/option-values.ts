@@ -43,3 +43,8 @@ export function numberOption(options: OptionValues, name: string): number | unde
   }
   return value;
 }
+
+/** A number greater than 0, or null for the word "none". */
+export function numberOrNone(options: OptionValues, name: string): number | null | undefined {
+  return textOption(options, name) === "none" ? null : numberOption(options, name);
+}

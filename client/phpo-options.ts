@@ -162,7 +162,7 @@ export const PHPO_GROUPS: readonly PhpoGroup[] = [
       },
       {
         title: "evaluation",
-        options: taskOptions("evaluationTimeout", "noFailFast", "checkPointKeep"),
+        options: taskOptions("evaluationTimeout", "loopingTimeout", "noFailFast", "checkPointKeep"),
       },
       {
         title: "machines",

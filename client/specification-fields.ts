@@ -1,4 +1,5 @@
 /** A task's specification as a person reads it: fields with what differs from the defaults. */
+import { TASK } from "../protocol/limits.ts";
 import { describeNeeds } from "../protocol/resources.ts";
 import { printedLossName, type TaskSpecification } from "../protocol/task.ts";
 import { formatDuration, neutralise } from "./format.ts";
@@ -39,6 +40,7 @@ function steeringText({ steering, seed, ...spec }: TaskSpecification): string {
 
 function evaluationText({ evaluation }: TaskSpecification): string {
   const { container, exec, input, output, timeoutSeconds, metadata, metrics } = evaluation;
+  const { loopingSeconds } = evaluation;
   const more = [
     input === "input.json" ? "" : `point in ${neutralise(input)}`,
     evaluation.arguments === "options" ? "the point as options --name=value" : "",
@@ -46,9 +48,17 @@ function evaluationText({ evaluation }: TaskSpecification): string {
     metadata === null ? "" : `metadata in ${neutralise(metadata)}`,
     metrics === null ? "" : `metrics in ${neutralise(metrics)}`,
     timeoutSeconds === null ? "" : `at most ${formatDuration(timeoutSeconds)}`,
+    loopingText(loopingSeconds),
   ];
   const what = `${neutralise(exec)} in ${neutralise(container)}`;
   return [what, ...more].filter((text) => text !== "").join("; ");
+}
+
+function loopingText(loopingSeconds: number | null): string {
+  if (loopingSeconds === TASK.loopingSeconds) return "";
+  return loopingSeconds === null
+    ? "never ended as looping"
+    : `looping after ${formatDuration(loopingSeconds)} without a file or CPU time`;
 }
 
 function lossText(output: string): string {

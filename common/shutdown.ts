@@ -7,7 +7,7 @@ export interface Shutdown {
   /** Registers what has to be closed; later ones are closed first. */
   onClose(name: string, close: () => Promise<void> | void): void;
   /** Closes everything once; resolves with the exit code. */
-  close(reason: string, exitCode: number): Promise<number>;
+  close(reason: string, exitCode: number, deadlineMs?: number): Promise<number>;
   /** Resolves with the exit code when everything is closed. */
   readonly done: Promise<number>;
 }
@@ -16,9 +16,13 @@ export interface ShutdownDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly deadlineMs: number;
-  /** Subscribes to SIGTERM and SIGINT: `process.on` in programs. */
-  readonly onSignal: (signal: "SIGTERM" | "SIGINT", listener: () => void) => void;
+  /** Signals that close it; by default SIGTERM and SIGINT. */
+  readonly signals?: readonly NodeJS.Signals[];
+  /** Subscribes to one of them: `process.on` in programs. */
+  readonly onSignal: (signal: NodeJS.Signals, listener: () => void) => void;
 }
+
+const DEFAULT_SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
 export function createShutdown(deps: ShutdownDeps): Shutdown {
   const closers: { name: string; close: () => Promise<void> | void }[] = [];
@@ -41,12 +45,16 @@ export function createShutdown(deps: ShutdownDeps): Shutdown {
     return result;
   }
 
-  async function withDeadline(reason: string, exitCode: number): Promise<number> {
+  async function withDeadline(
+    reason: string,
+    exitCode: number,
+    deadlineMs: number,
+  ): Promise<number> {
     deps.log.info("stopping", { reason });
     let timer: Timer | null = null;
     const deadline = new Promise<number>((resolve) => {
-      timer = deps.clock.setTimer(deps.deadlineMs, () => {
-        deps.log.error("stopDeadline", { seconds: deps.deadlineMs / 1_000 });
+      timer = deps.clock.setTimer(deadlineMs, () => {
+        deps.log.error("stopDeadline", { seconds: deadlineMs / 1_000 });
         resolve(1);
       });
     });
@@ -57,9 +65,9 @@ export function createShutdown(deps: ShutdownDeps): Shutdown {
     return code;
   }
 
-  const close = (reason: string, exitCode: number): Promise<number> =>
-    (closing ??= withDeadline(reason, exitCode));
-  deps.onSignal("SIGTERM", () => void close("SIGTERM", 0));
-  deps.onSignal("SIGINT", () => void close("SIGINT", 0));
+  const close: Shutdown["close"] = (reason, exitCode, deadlineMs = deps.deadlineMs) =>
+    (closing ??= withDeadline(reason, exitCode, deadlineMs));
+  for (const signal of deps.signals ?? DEFAULT_SIGNALS)
+    deps.onSignal(signal, () => void close(signal, 0));
   return { onClose: (name, closer) => void closers.push({ name, close: closer }), close, done };
 }

@@ -2,15 +2,15 @@
 import type { Clock, Timer } from "../common/clock.ts";
 import { PILOT } from "../protocol/limits.ts";
 
-/** Calls `onNear` before the batch system would end the pilot; never when the walltime is unknown. */
+/** Calls `onNear` before the batch system would end the pilot; never when the walltime is unknown. `walltimeEndMs` is monotonic. */
 export function watchWalltime(
   clock: Clock,
-  walltimeLeftSeconds: number | null,
+  walltimeEndMs: number | null,
   onNear: (reason: string) => void,
 ): Timer {
-  if (walltimeLeftSeconds === null) return { cancel: () => undefined };
-  const leftMs = Math.max(0, walltimeLeftSeconds - PILOT.walltimeGraceMs / 1_000) * 1_000;
-  return after(clock, leftMs, () => onNear("the walltime is nearly over"));
+  if (walltimeEndMs === null) return { cancel: () => undefined };
+  const leftMs = walltimeEndMs - clock.monotonicMs() - PILOT.walltimeGraceMs;
+  return after(clock, Math.max(0, leftMs), () => onNear("the walltime is nearly over"));
 }
 
 /** Timers hold at most 2^31 - 1 milliseconds: longer waits are taken in parts. */

@@ -15,16 +15,18 @@ import { type Shutdown, createShutdown } from "../common/shutdown.ts";
 import { EXIT, errorText } from "../protocol/errors.ts";
 import type { BootFile } from "../protocol/harvester-messages.ts";
 import { PILOT } from "../protocol/limits.ts";
+import { pilotSize } from "../protocol/pilot-size.ts";
 import { createAgent } from "./agent.ts";
 import { needsPolling } from "./checkpoint.ts";
 import { makeScratch, readBootFile } from "./config.ts";
 import { watchWalltime } from "./deadline.ts";
+import { END_SIGNALS, type StopReason, endBySignal } from "./eviction.ts";
 import { findGpus } from "./gpus.ts";
 import { openImages } from "./images/open-images.ts";
 import { createPayloadRunner } from "./payload.ts";
 import { Permits } from "./permits.ts";
 import { type Environment, hostSources, probe } from "./probe.ts";
-import { createPilotProgram } from "./program.ts";
+import { createPilotProgram, stopDeadlineMs } from "./program.ts";
 import { createApptainer } from "./runtime/apptainer.ts";
 import { createBubblewrap } from "./runtime/bubblewrap.ts";
 import { createDocker } from "./runtime/docker.ts";
@@ -37,10 +39,11 @@ import { connectProgram, startSession } from "./session.ts";
 import { cutSlots } from "./slots.ts";
 import { createSpawner } from "./spawner.ts";
 import { createStage } from "./stage.ts";
+import { askWalltime } from "./walltime.ts";
 import { removeTree } from "./workdir.ts";
 
 /** Batch systems send SIGKILL 30 s after SIGTERM: results first, then processes and files. */
-const SHUTDOWN_DEADLINE_MS = PILOT.stopDeadlineMs + 8_000;
+const SHUTDOWN_DEADLINE_MS = PILOT.stopDeadlineMs + PILOT.closeMsMax;
 
 export interface PilotOptions {
   /** 0600 file with the server's address, the boot secret and the queue. */
@@ -56,10 +59,17 @@ interface Context {
   readonly clock: Clock;
   readonly log: Logger;
   readonly shutdown: Shutdown;
+  readonly ending: Ending;
   readonly scratch: string;
   readonly instance: string;
   /** Aborted when the pilot ends before it has started. */
   readonly signal: AbortSignal;
+}
+
+/** Why the pilot ends, once it does, and when its walltime does. */
+interface Ending {
+  stop: StopReason;
+  walltimeEndMs: number | null;
 }
 
 /** Runs until there is nothing to do or a signal comes; resolves with the exit code. Errors: those of the start. */
@@ -75,15 +85,23 @@ export async function runPilot(options: PilotOptions): Promise<number> {
     clock,
     log,
     deadlineMs: SHUTDOWN_DEADLINE_MS,
-    onSignal: (signal, listener) => void process.on(signal, listener),
+    signals: [],
+    onSignal: () => undefined,
   });
+  const ending: Ending = {
+    stop: { reason: "the pilot was asked to end", walltimeOver: false },
+    walltimeEndMs: null,
+  };
+  endOnSignals(boot, ending, { clock, shutdown });
   shutdown.onClose("scratch", () => removeTree(scratch));
   const starting = new AbortController();
   shutdown.onClose("start", () => starting.abort());
   const instance = randomUUID();
   const { signal } = starting;
   try {
-    await startPilot({ boot, environment, clock, log, shutdown, scratch, instance, signal });
+    await startPilot({
+      ...{ boot, environment, clock, log, shutdown, ending, scratch, instance, signal },
+    });
   } catch (error) {
     if (signal.aborted) return shutdown.done;
     await shutdown.close(errorText(error), EXIT.failed);
@@ -92,10 +110,31 @@ export async function runPilot(options: PilotOptions): Promise<number> {
   return shutdown.done;
 }
 
-async function startPilot(context: Context): Promise<void> {
-  const { boot, environment, clock, log, shutdown, scratch, instance, signal } = context;
+/** The first signal decides how much time there is. */
+function endOnSignals(
+  { queue }: BootFile,
+  ending: Ending,
+  { clock, shutdown }: Pick<Context, "clock" | "shutdown">,
+): void {
+  const { noticeSeconds } = queue.pilot;
+  let isEnding = false;
+  for (const signal of END_SIGNALS)
+    process.on(signal, () => {
+      if (isEnding) return;
+      isEnding = true;
+      const { walltimeEndMs } = ending;
+      const walltimeLeftSeconds =
+        walltimeEndMs === null ? null : (walltimeEndMs - clock.monotonicMs()) / 1_000;
+      ending.stop = endBySignal(signal, { noticeSeconds, walltimeLeftSeconds });
+      void shutdown.close(signal, EXIT.success, stopDeadlineMs(ending.stop) + PILOT.closeMsMax);
+    });
+}
+
+/** What this node has and grants. */
+async function findCapacity({ boot, environment, clock, scratch }: Context) {
   const { queue } = boot;
-  const [gpus, { runtimes, tried }] = await Promise.all([
+  const [told, gpus, { runtimes, tried }] = await Promise.all([
+    askWalltime(environment, runProgram, () => process.uptime()),
     findGpus(runProgram, environment["CUDA_VISIBLE_DEVICES"]),
     workingRuntimes(queue.runtime, runtimeLadder(scratch)),
   ]);
@@ -103,9 +142,23 @@ async function startPilot(context: Context): Promise<void> {
     ...(await hostSources(scratch)),
     environment,
     wallMs: clock.wallMs(),
+    ageSeconds: process.uptime(),
+    queueSeconds: queue.slot.walltimeSeconds,
+    told,
     gpus,
     runtimes: runtimeNames(runtimes),
+    asked: queue.batch.kind === "local" ? null : pilotSize(queue),
   });
+  return { capacity, runtimes, tried };
+}
+
+async function startPilot(context: Context): Promise<void> {
+  const { boot, environment, clock, log, shutdown, ending, scratch, instance, signal } = context;
+  const { queue } = boot;
+  const { capacity, runtimes, tried } = await findCapacity(context);
+  const { walltimeLeftSeconds } = capacity;
+  if (walltimeLeftSeconds !== null)
+    ending.walltimeEndMs = clock.monotonicMs() + walltimeLeftSeconds * 1_000;
   const slots = cutSlots(capacity, queue);
   log.info("probed", { capacity, slots: slots.length, tried });
   for (const runtime of runtimes) {
@@ -152,10 +205,9 @@ async function startPilot(context: Context): Promise<void> {
   const link = connectProgram(way, session, program);
   program.start((messages) => void link.send(messages));
   shutdown.onClose("link", () => link.close());
-  let stopReason = { reason: "the pilot was asked to end", walltimeOver: false };
-  shutdown.onClose("agent", () => program.stop(stopReason));
-  const walltime = watchWalltime(clock, capacity.walltimeLeftSeconds, (reason) => {
-    stopReason = { reason, walltimeOver: true };
+  shutdown.onClose("agent", () => program.stop(ending.stop));
+  const walltime = watchWalltime(clock, ending.walltimeEndMs, (reason) => {
+    ending.stop = { reason, walltimeOver: true };
     void shutdown.close(reason, EXIT.success);
   });
   shutdown.onClose("walltime", () => walltime.cancel());

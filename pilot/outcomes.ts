@@ -55,6 +55,12 @@ export function timedOut(afterSeconds: number): Outcome {
   return { type: "timeout", afterSeconds, message };
 }
 
+/** Uses an attempt, as a time-out does. */
+export function looping(quietSeconds: number, afterSeconds: number): Outcome {
+  const message = `ended as looping: for ${quietSeconds} s it wrote no file and used no CPU time; if it may be quiet for so long, submit with --loopingTimeout SECONDS, or none`;
+  return { type: "timeout", afterSeconds, message };
+}
+
 export function memoryMessage(usedBytes: number, allowedBytes: number): string {
   return `ended because its processes used ${formatBytes(usedBytes)} of memory and a slot of this queue has ${formatBytes(allowedBytes)}; use less, or ask for more with needs.memoryBytes`;
 }

@@ -1,9 +1,10 @@
-/** Watches one running payload: its time, its memory and the size of its output. */
+/** Watches one running payload: its time, its memory, the size of its output, and whether it does anything. */
 import type { Clock, Timer } from "../common/clock.ts";
 import { PILOT } from "../protocol/limits.ts";
+import { QuietTime, loopingSampleMs } from "./looping.ts";
 import type { OutputFile } from "./output-file.ts";
 import type { Spawner } from "./spawner.ts";
-import { payloadMemoryBytes } from "./usage.ts";
+import { payloadCpuSeconds, payloadMemoryBytes } from "./usage.ts";
 
 /** Why a payload was ended. */
 export type Ended =
@@ -11,6 +12,8 @@ export type Ended =
   /** Asked to end, so that it could save its state, and ended after that. */
   | { readonly type: "evicted" }
   | { readonly type: "timeout"; readonly afterSeconds: number }
+  /** It did nothing for `quietSeconds`. */
+  | { readonly type: "looping"; readonly quietSeconds: number }
   | { readonly type: "memory"; readonly bytes: number }
   | { readonly type: "error"; readonly error: unknown };
 
@@ -30,9 +33,17 @@ export interface WatchOptions {
   readonly log: OutputFile;
   readonly timeoutSeconds: number | null;
   readonly memoryBytesMax: number;
+  /** When it counts as looping; absent: never. */
+  readonly looping?: LoopingRule | undefined;
   readonly signal: AbortSignal;
   /** Asks the payload to end and gives it a share of the grace time, the signal's reason in milliseconds. */
   readonly eviction?: AbortSignal | undefined;
+}
+
+export interface LoopingRule {
+  readonly limitSeconds: number;
+  /** Equal answers: no file has changed in between; null: not all could be looked at. */
+  readonly files: () => Promise<string | null>;
 }
 
 /** Begins to watch; the caller stops it. */
@@ -61,9 +72,14 @@ class PayloadWatch implements Watch {
     const { timeoutSeconds } = options;
     const timeoutMs = (timeoutSeconds ?? Infinity) * 1_000;
     if (timeoutSeconds !== null && timeoutMs <= TIMER_MS_MAX)
-      this.#after("timeout", timeoutMs, () => this.#timeOut(timeoutSeconds));
+      this.#after("timeout", timeoutMs, () =>
+        this.#askToEnd({ type: "timeout", afterSeconds: timeoutSeconds }),
+      );
     this.#checkOutput();
     this.#checkMemory(PILOT.memoryFirstSampleMs);
+    const { looping } = options;
+    if (looping !== undefined)
+      this.#checkLooping(looping, new QuietTime(looping.limitSeconds, options.clock.monotonicMs()));
   }
 
   get ended(): Ended | null {
@@ -88,9 +104,9 @@ class PayloadWatch implements Watch {
     this.#timers.clear();
   }
 
-  #timeOut(afterSeconds: number): void {
+  #askToEnd(ended: Ended): void {
     if (this.#ended !== null) return;
-    this.#ended = { type: "timeout", afterSeconds };
+    this.#ended = ended;
     void this.#options.spawner.kill("SIGTERM");
     this.#after("kill", PILOT.killGraceMs, () => this.#kill());
   }
@@ -137,6 +153,24 @@ class PayloadWatch implements Watch {
     this.#memoryBytesPeak = Math.max(this.#memoryBytesPeak ?? 0, bytes);
     if (bytes > memoryBytesMax) this.#end({ type: "memory", bytes });
     else this.#checkMemory();
+  }
+
+  #checkLooping(rule: LoopingRule, quiet: QuietTime): void {
+    this.#after("looping", loopingSampleMs(rule.limitSeconds), () => void this.#look(rule, quiet));
+  }
+
+  async #look(rule: LoopingRule, quiet: QuietTime): Promise<void> {
+    const { spawner, clock } = this.#options;
+    try {
+      const files = await rule.files();
+      const cpuSeconds = payloadCpuSeconds(await spawner.processes());
+      if (this.#isOver) return;
+      if (quiet.observe({ files, cpuSeconds }, clock.monotonicMs()))
+        this.#askToEnd({ type: "looping", quietSeconds: rule.limitSeconds });
+      else this.#checkLooping(rule, quiet);
+    } catch (error) {
+      if (!this.#isOver) this.#end({ type: "error", error });
+    }
   }
 
   #after(name: string, ms: number, action: () => void): void {

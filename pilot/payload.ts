@@ -1,12 +1,12 @@
 /** One evaluation on this node, from the granted item to its outcome. */
-import { appendFileSync, mkdirSync, readFileSync, statfsSync } from "node:fs";
+import { appendFileSync, mkdirSync, statfsSync } from "node:fs";
 import { join } from "node:path";
-import { errorText, systemErrorCode } from "../protocol/errors.ts";
+import { errorText } from "../protocol/errors.ts";
 import { PILOT } from "../protocol/limits.ts";
 import type { Outcome } from "../protocol/pilot-messages.ts";
 import { type Artifacts, NO_ARTIFACTS, collectArtifacts } from "./artifacts.ts";
 import type { HeldImage } from "./images/node-images.ts";
-import { interrupted, memoryMessage, outcomeOfError, timedOut } from "./outcomes.ts";
+import { interrupted, looping, memoryMessage, outcomeOfError, timedOut } from "./outcomes.ts";
 import { type OutputFile, createOutputFile } from "./output-file.ts";
 import { payloadEnvironment } from "./payload-environment.ts";
 import type {
@@ -16,6 +16,7 @@ import type {
   PayloadRunnerOptions,
 } from "./payload-port.ts";
 import { type Watch, watchPayload } from "./payload-watch.ts";
+import { loopingRule, readStatus } from "./payload-files.ts";
 import type { PayloadExit } from "./output-json.ts";
 import { withPointArguments, withSegmentName } from "./point-arguments.ts";
 import { readOutput } from "./results.ts";
@@ -152,6 +153,7 @@ class RunningEvaluation {
       ...{ spawner, clock, log, signal, eviction },
       timeoutSeconds: spec.evaluation.timeoutSeconds,
       memoryBytesMax: slot.memoryBytes,
+      looping: loopingRule(spec.evaluation.loopingSeconds, started.directories, log),
     });
     try {
       const end = await this.#start(started, log);
@@ -225,6 +227,11 @@ class RunningEvaluation {
         return interrupted("eviction", "evicted");
       case "timeout":
         return timedOut(ended.afterSeconds);
+      case "looping":
+        return looping(
+          ended.quietSeconds,
+          (this.#options.clock.monotonicMs() - this.#beganMs) / 1_000,
+        );
       case "memory":
         return {
           type: "failed",
@@ -287,14 +294,5 @@ class RunningEvaluation {
     } catch (error) {
       return errorText(error);
     }
-  }
-}
-
-function readStatus(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    if (systemErrorCode(error) === "ENOENT") return "";
-    throw error;
   }
 }

@@ -3,9 +3,11 @@ import { readFileSync, statfsSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
 import { join } from "node:path";
 import { mem } from "systeminformation";
+import type { PilotSize } from "../protocol/pilot-size.ts";
 import type { Capacity } from "../protocol/resources.ts";
 import { type Finding, type ReadFile, cpuQuotas, memoryLimits } from "./cgroup.ts";
 import type { FoundGpus } from "./gpus.ts";
+import { walltimeFindings } from "./walltime.ts";
 
 const MIB = 1_048_576;
 
@@ -21,8 +23,14 @@ export interface ProbeSources {
   readonly hostMemoryBytes: number;
   readonly scratchBytes: number;
   readonly wallMs: number;
+  /** See pilot/walltime. */
+  readonly ageSeconds: number;
+  readonly queueSeconds: number | null;
+  readonly told: Finding | null;
   readonly gpus: FoundGpus;
   readonly runtimes: readonly string[];
+  /** What the pilot's job asked for, which holds where its batch system states no grant; null: the pilot has no job. */
+  readonly asked?: PilotSize | null;
 }
 
 /** What this machine states; files are those below `root`. */
@@ -74,16 +82,38 @@ export function probe(sources: ProbeSources): Capacity {
 
 function cpuFindings(sources: ProbeSources): readonly Finding[] {
   const { environment, readFile, hostCpus } = sources;
-  return [
+  const granted = [
     ...cpuQuotas(readFile),
-    ...finding(allowedCpus(readFile), "affinity"),
     ...finding(
       positive(environment["SLURM_CPUS_ON_NODE"]) ?? positive(environment["SLURM_CPUS_PER_TASK"]),
       "Slurm",
     ),
     ...finding(machineAd(sources, "Cpus"), "HTCondor machine ad"),
+    ...CPU_VARIABLES.flatMap(([job, cpus, source]) =>
+      environment[job] === undefined ? [] : finding(positive(environment[cpus]), source),
+    ),
+  ];
+  return [
+    ...(granted.length > 0 ? granted : askedFor(sources, (asked) => asked.cpus)),
+    ...finding(allowedCpus(readFile), "affinity"),
     ...finding(hostCpus, "host"),
   ];
+}
+
+/** Variables of jobs: one that every job has, one with its CPUs on the node. */
+const CPU_VARIABLES = [
+  ["JOB_ID", "NSLOTS", "Grid Engine"],
+  ["PBS_JOBID", "NCPUS", "PBS"],
+  ["LSB_JOBID", "LSB_DJOB_NUMPROC", "LSF"],
+] as const;
+
+/** Slurm states what it grants, also when that is all of the node. */
+function askedFor(
+  { asked, environment }: ProbeSources,
+  amount: (asked: PilotSize) => number,
+): readonly Finding[] {
+  if (asked == null || environment["SLURM_JOB_ID"] !== undefined) return [];
+  return [{ value: amount(asked), source: "asked for" }];
 }
 
 function memoryFindings(sources: ProbeSources): readonly Finding[] {
@@ -97,22 +127,14 @@ function memoryFindings(sources: ProbeSources): readonly Finding[] {
   const condorMiB = machineAd(sources, "Memory");
   const total = /^MemTotal:\s*(\d+) kB$/m.exec(readFile("/proc/meminfo") ?? "")?.[1];
   const hostBytes = total === undefined ? hostMemoryBytes : Number(total) * 1_024;
-  return [
+  const granted = [
     ...memoryLimits(readFile),
     ...finding(perNodeMiB === null ? null : perNodeMiB * MIB, "Slurm"),
     ...finding(condorMiB === null ? null : condorMiB * MIB, "HTCondor machine ad"),
-    ...finding(hostBytes > 0 ? hostBytes : null, "host"),
   ];
-}
-
-function walltimeFindings({ environment, wallMs }: ProbeSources): readonly Finding[] {
-  const slurmEndSeconds = positive(environment["SLURM_JOB_END_TIME"]);
   return [
-    ...finding(
-      slurmEndSeconds === null ? null : slurmEndSeconds - wallMs / 1_000,
-      "SLURM_JOB_END_TIME",
-    ),
-    ...finding(positive(environment["HYPERPILOT_WALLTIME_SECONDS"]), "HYPERPILOT_WALLTIME_SECONDS"),
+    ...(granted.length > 0 ? granted : askedFor(sources, (asked) => asked.memoryMiB * MIB)),
+    ...finding(hostBytes > 0 ? hostBytes : null, "host"),
   ];
 }
 

@@ -102,6 +102,12 @@ export function startTicksOf(pid: number | "self"): string | null {
   return statFields(String(pid))[19] ?? null;
 }
 
+/** CPU time of a process and of the children it has waited for, in clock ticks; 0 when it is gone. */
+export function cpuTicksOf(pid: number): number {
+  const own = statFields(String(pid)).slice(11, 15);
+  return own.reduce((sum, ticks) => sum + Number(ticks), 0);
+}
+
 /** Processes whose command line holds `text`. */
 export function processesNaming(text: string): readonly number[] {
   return listProc("/proc")

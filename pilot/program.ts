@@ -7,6 +7,7 @@ import type { FromPilot, GrantedItem, ToPilot } from "../protocol/pilot-messages
 import type { SlotResources } from "../protocol/resources.ts";
 import type { TaskSpecification } from "../protocol/task.ts";
 import type { Agent, AgentAction, AgentInput } from "./agent-port.ts";
+import { type StopReason, handOverMs } from "./eviction.ts";
 import { type EvaluationNode, runEvaluation } from "./evaluation.ts";
 import type { ServerApi } from "./server-api.ts";
 import type { Spawner } from "./spawner.ts";
@@ -36,11 +37,6 @@ interface Running {
   readonly saves: boolean;
 }
 
-export interface StopReason {
-  readonly reason: string;
-  readonly walltimeOver: boolean;
-}
-
 export interface PilotProgram {
   start(send: (messages: readonly FromPilot[]) => void): void;
   onConnected(): void;
@@ -58,6 +54,12 @@ const WALLTIME_DEADLINE_MS = PILOT.walltimeGraceMs - 3_000;
 /** The server's codes of closed connections that concern a pilot (RFC 6455, and 4000 of our own). */
 const CLOSED_FOR_VIOLATION = 1008;
 const CLOSED_AS_REPLACED = 4000;
+
+/** The longest wait for payloads and for answers to their results. */
+export function stopDeadlineMs({ graceMs, walltimeOver }: StopReason): number {
+  if (graceMs !== undefined) return handOverMs(graceMs);
+  return walltimeOver ? WALLTIME_DEADLINE_MS : PILOT.stopDeadlineMs;
+}
 
 export function createPilotProgram(deps: PilotDeps): PilotProgram {
   return new RunningPilot(deps);
@@ -121,11 +123,12 @@ class RunningPilot implements PilotProgram {
   }
 
   async stop(reason: StopReason): Promise<void> {
-    this.#graceMs = reason.walltimeOver ? PILOT.walltimeGraceMs : PILOT.evictionGraceMs;
-    this.#handle({ type: "stopRequested", ...reason });
+    const { graceMs, walltimeOver } = reason;
+    this.#graceMs = graceMs ?? (walltimeOver ? PILOT.walltimeGraceMs : PILOT.evictionGraceMs);
+    this.#handle({ type: "stopRequested", reason: reason.reason, walltimeOver });
     const patience = new AbortController();
     const overdue = this.#deps.clock
-      .sleep(reason.walltimeOver ? WALLTIME_DEADLINE_MS : PILOT.stopDeadlineMs, patience.signal)
+      .sleep(stopDeadlineMs(reason), patience.signal)
       .then(() => this.#deps.log.warn("stopOverdue", { leases: this.#deps.agent.held().length }))
       .catch(() => undefined);
     await Promise.race([this.#exited, overdue]);

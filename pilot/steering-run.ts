@@ -121,6 +121,7 @@ function evaluationLike(
     input: STEERING_INPUT,
     output: STEERING_OUTPUT,
     timeoutSeconds: spec.steeringTimeoutSeconds,
+    loopingSeconds: null,
     metadata: null,
     metrics: null,
   };

@@ -1,7 +1,9 @@
-/** Memory of a running payload. */
-import { readProc } from "./process-tree.ts";
+/** Memory and CPU time of a running payload. */
+import { cpuTicksOf, readProc } from "./process-tree.ts";
 
 const KIB = 1024;
+/** Linux tells user space 100 ticks per second, whatever the kernel's own rate is (USER_HZ). */
+const TICKS_PER_SECOND = 100;
 
 /**
  * Bytes of memory that the processes use. Cheap as long as they are far from `limitBytes`: then anonymous
@@ -18,6 +20,11 @@ export function payloadMemoryBytes(pids: readonly number[], limitBytes: number):
       kibField(`/proc/${pid}/status`, "RssAnon") ??
       0,
   );
+}
+
+/** CPU time that the processes have used. */
+export function payloadCpuSeconds(pids: readonly number[]): number {
+  return sum(pids, cpuTicksOf) / TICKS_PER_SECOND;
 }
 
 function sum(pids: readonly number[], bytesOf: (pid: number) => number): number {

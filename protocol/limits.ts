@@ -123,6 +123,8 @@ export const TASK = {
   /** Default of the very large loss that is told for points without a loss. */
   penaltyLoss: 1e5,
   penaltyLossMax: 1e30,
+  /** A payload that has written no file and used no CPU time for so long is looping: the pilot of PanDA waits 2 h, too. */
+  loopingSeconds: 7_200,
   /** A runnable job ends between points when walltime left is below this many seconds. */
   walltimeReserveSeconds: 30,
 } as const;
@@ -144,6 +146,14 @@ export const PILOT = {
   /** Output up to this size travels with the result; more is uploaded. */
   inlineLogBytesMax: 16 * KIB,
   memorySampleMs: 2_000,
+  /** How often a payload is looked at for files and CPU time; more often where the task allows less than 10 minutes of quiet. */
+  loopingSampleMs: 60_000,
+  /** CPU time that a payload may use and still count as quiet: this share of the time, and at least so much. */
+  loopingCpuShare: 0.001,
+  loopingCpuSecondsMin: 0.1,
+  /** Files and directories that are looked at, and how deep; a payload with more never counts as looping. */
+  loopingEntriesMax: 10_000,
+  loopingDepthMax: 32,
   /** The first look comes earlier, so that short evaluations have a figure too. */
   memoryFirstSampleMs: 300,
   /** SIGTERM to SIGKILL at a time-out or stop. */
@@ -164,6 +174,8 @@ export const PILOT = {
   clockOffsetSecondsMax: 300,
   runtimeProbeTimeoutMs: 20_000,
   gpuProbeTimeoutMs: 10_000,
+  /** One question to the batch system about the walltime. */
+  walltimeProbeTimeoutMs: 10_000,
   /** What is read of the output of a container engine's own commands. */
   engineOutputBytesMax: MIB,
   /** One image from its registry, unpacking included. */
@@ -205,6 +217,9 @@ export const PILOT = {
   /** From the batch system's SIGTERM to its SIGKILL; and the same at the end of the walltime, as the pilot reckons it. */
   evictionGraceMs: 30_000,
   walltimeGraceMs: 15_000,
+  /** After a notice that leaves more time than SIGTERM does: longest wait for results, and what comes after them. */
+  noticeStopMsMax: 60_000,
+  closeMsMax: 8_000,
   /** A payload that saves checkpoints is asked to end and left alone for a third of the grace time, at most this long. */
   evictedPayloadMsMax: 20_000,
   /** What an evaluation has left is uploaded no longer than this when the pilot must go. */

@@ -50,6 +50,8 @@ export const Evaluation = z.strictObject({
   arguments: z.enum(["none", "options"]).default("none"),
   /** Seconds after which an attempt is ended; null: no limit but the walltime. */
   timeoutSeconds: z.number().positive().nullable().default(null),
+  /** Seconds without a written file and without CPU time after which an attempt is ended as looping; null: never. */
+  loopingSeconds: z.number().positive().nullable().default(TASK.loopingSeconds),
   /** JSON list of training files, written where the task names a training dataset. */
   trainingData: z.string().min(1).max(255).default("input_ds.json"),
   /** JSON object about the point, made by the evaluation, below 1 MB; null: none is read. */

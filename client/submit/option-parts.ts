@@ -4,7 +4,13 @@ import { parseDockerArguments } from "../../protocol/docker-arguments.ts";
 import type { Checkpoint, Evaluation, Limits, Segment, Steering } from "../../protocol/task.ts";
 import type { OptionValues } from "../command.ts";
 import { usageError } from "../errors.ts";
-import { countOption, flagOption, numberOption, textOption } from "../option-values.ts";
+import {
+  countOption,
+  flagOption,
+  numberOption,
+  numberOrNone,
+  textOption,
+} from "../option-values.ts";
 import { readSegments } from "./segments.ts";
 import { imagePath } from "./image-path.ts";
 
@@ -37,6 +43,7 @@ export function evaluationOptions(options: OptionValues): Partial<Evaluation> {
     metadata: textOption(options, "evaluationMeta"),
     metrics: textOption(options, "evaluationMetrics"),
     timeoutSeconds: numberOption(options, "evaluationTimeout"),
+    loopingSeconds: numberOrNone(options, "loopingTimeout"),
   });
 }
 

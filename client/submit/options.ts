@@ -126,6 +126,12 @@ export const TASK_OPTIONS = {
     description: "longest time of one evaluation",
     defaultText: "no limit",
   },
+  loopingTimeout: {
+    flags: "--loopingTimeout <seconds>",
+    description:
+      "an evaluation that has written no file and used no CPU time for so long is ended as looping, or 'none'",
+    defaultText: "7200",
+  },
   trainingDS: {
     flags: "--trainingDS <name>",
     description: "training dataset",
@@ -247,7 +253,7 @@ export const SUBMIT_OPTIONS: readonly OptionSpec[] = [
   methodOption("method", "tpe"),
   ...taskOptions("steeringContainer", "steeringExec", "steeringTimeout", "whileSteering"),
   ...taskOptions(...LIMIT_NAMES),
-  ...taskOptions("evaluationTimeout", "evaluationInput", "evaluationOutput"),
+  ...taskOptions("evaluationTimeout", "loopingTimeout", "evaluationInput", "evaluationOutput"),
   ...taskOptions("evaluationTrainingData", "evaluationMeta", "evaluationMetrics"),
   ...taskOptions("trainingDS", "segmentSpecFile"),
   ...taskOptions("checkPointToSave", "checkPointToLoad", "checkPointInterval", "checkPointKeep"),

@@ -54,14 +54,13 @@ export function queueLacks(task: Task, queue: QueueConfig): string[] {
   if (task.spec.needs.internet && !queue.internet)
     lacks.push("does not reach the internet, which the task asks for");
   const { walltimeSeconds } = queue.slot;
-  const { timeoutSeconds } = task.spec.evaluation;
-  if (
-    walltimeSeconds !== null &&
-    timeoutSeconds !== null &&
-    timeoutSeconds + TASK.walltimeReserveSeconds >= walltimeSeconds
-  ) {
+  const neededSeconds = walltimeNeededSeconds(task);
+  if (walltimeSeconds !== null && neededSeconds >= walltimeSeconds) {
+    const { timeoutSeconds } = task.spec.evaluation;
+    const takes = timeoutSeconds === null ? "takes" : "may take";
+    const seconds = Math.round(neededSeconds - TASK.walltimeReserveSeconds);
     lacks.push(
-      `has ${walltimeSeconds} s as walltime of its pilots, and an evaluation may take ${timeoutSeconds} s`,
+      `has ${walltimeSeconds} s as walltime of its pilots, and an evaluation ${takes} ${seconds} s; checkpoints (--checkPointToSave) would let it go on in the next pilot`,
     );
   }
   return lacks;
@@ -92,11 +91,22 @@ export function slotFits(task: Task, queue: QueueConfig, slot: LiveSlot): boolea
   );
 }
 
-/** Whether one evaluation fits into the walltime that the pilot has left. */
+/**
+ * Whether one evaluation fits into the walltime that the pilot has left. One that saves checkpoints need not: it comes further
+ * with each save.
+ */
 export function walltimeSuffices(task: Task, pilot: LivePilot, monotonicMs: number): boolean {
   if (pilot.walltimeEndMs === null) return true;
-  const neededSeconds = task.spec.evaluation.timeoutSeconds ?? medianSeconds(task) ?? 0;
-  return pilot.walltimeEndMs - monotonicMs > (neededSeconds + TASK.walltimeReserveSeconds) * 1_000;
+  return pilot.walltimeEndMs - monotonicMs > walltimeNeededSeconds(task) * 1_000;
+}
+
+/** Walltime that a pilot must have left to begin an evaluation of the task. */
+export function walltimeNeededSeconds(task: Task): number {
+  const { evaluation, checkpoint } = task.spec;
+  const whole = evaluation.timeoutSeconds ?? medianSeconds(task) ?? 0;
+  const needed =
+    checkpoint.save.length === 0 ? whole : Math.min(whole, checkpoint.intervalMinutes * 60);
+  return needed + TASK.walltimeReserveSeconds;
 }
 
 /** Whether nothing about the pilot's node keeps the task off it now: the walltime left, failures just seen there. */

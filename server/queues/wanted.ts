@@ -6,20 +6,27 @@ import { pendingCount, type Core, type Task } from "../core.ts";
 import type { Live } from "../live.ts";
 import { jobLimitReached, mayGrant, queueLacks, slotOffer } from "../points/jobs.ts";
 import { demandByQueue, wantedPilots } from "./demand.ts";
+import { serves } from "./holders.ts";
 
 /** Pilots wanted per queue. */
 export function wantedByQueue(core: Core, live: Live): Map<string, number> {
   const slotsPerPilot = observedSlots(live);
+  const configured = ({ name, limits }: QueueConfig): number =>
+    limits.maxPilots * (slotsPerPilot.get(name) ?? 1);
+  const able = new Map(
+    [...core.queues.values()].map((queue) => [queue, offeredNow(live, queue, configured(queue))]),
+  );
   const demand = demandByQueue(
-    [...core.activeTasks].map((task) => ({
-      slots: slotsUsable(task),
-      queues: [...core.queues.values()]
-        .filter((queue) => isOpen(queue) && mayFit(task, queue, live))
-        .map((queue) => ({
-          name: queue.name,
-          capacity: queue.limits.maxPilots * (slotsPerPilot.get(queue.name) ?? 1),
-        })),
-    })),
+    [...core.activeTasks].map((task) => {
+      const fitting = [...able].filter(([queue]) => isOpen(queue) && mayFit(task, queue, live));
+      // Where no queue can do anything now, what is wanted is shown all the same.
+      const isAble = fitting.some(([, slots]) => slots > 0);
+      const queues = fitting.map(([queue, slots]) => ({
+        name: queue.name,
+        capacity: isAble ? slots : configured(queue),
+      }));
+      return { slots: slotsUsable(task), queues };
+    }),
   );
   const wanted = new Map<string, number>();
   for (const queue of core.queues.values()) {
@@ -32,6 +39,20 @@ export function wantedByQueue(core: Core, live: Live): Map<string, number> {
     wanted.set(queue.name, pilots);
   }
   return wanted;
+}
+
+/**
+ * Slots that a queue can offer as things are: a site without its harvester has the pilots that are connected, and one that has
+ * paused submitting is tried with one pilot. What they cannot offer is wanted elsewhere.
+ */
+function offeredNow(live: Live, queue: QueueConfig, configured: number): number {
+  let connected = 0;
+  for (const pilot of live.pilots.values())
+    if (pilot.queue === queue.name && pilot.session !== null) connected += pilot.slots.length;
+  if (![...live.harvesters.values()].some((harvester) => serves(harvester, queue)))
+    return Math.min(connected, configured);
+  const isPaused = (live.queues.get(queue.name)?.health.probeInSeconds ?? null) !== null;
+  return isPaused ? Math.min(Math.max(1, connected), configured) : configured;
 }
 
 /** Runs of container steering that are open now. */

@@ -64,6 +64,7 @@ const OURS: readonly Row[] = [
   ["duplicates", "HYPERPILOT", "evaluate"],
   ["seed", "HYPERPILOT", "drawn"],
   ["evaluationTimeout", "HYPERPILOT", "no limit"],
+  ["loopingTimeout", "HYPERPILOT", "7200"],
   ["noFailFast", "HYPERPILOT", null],
   ["checkPointKeep", "HYPERPILOT", null],
   ["cpus", "HYPERPILOT", "0.5"],

@@ -7,7 +7,8 @@ describe("the end of the walltime", () => {
   function watched(walltimeLeftSeconds: number | null): { clock: FakeClock; calls: string[] } {
     const clock = new FakeClock();
     const calls: string[] = [];
-    watchWalltime(clock, walltimeLeftSeconds, (reason) => calls.push(reason));
+    const endMs = walltimeLeftSeconds === null ? null : walltimeLeftSeconds * 1_000;
+    watchWalltime(clock, endMs, (reason) => calls.push(reason));
     return { clock, calls };
   }
 
@@ -35,9 +36,18 @@ describe("the end of the walltime", () => {
     assert.equal(calls.length, 1);
   });
 
+  it("is not put off by the time that the pilot's start has taken", () => {
+    const clock = new FakeClock();
+    const calls: string[] = [];
+    clock.advance(100_000);
+    watchWalltime(clock, 120_000, (reason) => calls.push(reason));
+    clock.advance(6_000);
+    assert.equal(calls.length, 1);
+  });
+
   it("can be called off", () => {
     const clock = new FakeClock();
-    watchWalltime(clock, 60, () => assert.fail("called")).cancel();
+    watchWalltime(clock, 60_000, () => assert.fail("called")).cancel();
     clock.advance(60_000);
   });
 });

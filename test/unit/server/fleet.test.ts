@@ -4,7 +4,7 @@ import { QueueConfig } from "../../../protocol/queue.ts";
 import { World } from "../../support/reactor-world.ts";
 
 /** A harvester's session; returns all that the server has sent it. */
-function harvester(world: World): ToHarvester[] {
+function harvester(world: World, sites: string[] = []): ToHarvester[] {
   const sent: ToHarvester[] = [];
   const post = world.post.bind(world);
   world.post = (item) => {
@@ -12,7 +12,7 @@ function harvester(world: World): ToHarvester[] {
     for (const effect of effects) if (effect.type === "toHarvester") sent.push(effect.message);
     return effects;
   };
-  const hello = { type: "hello" as const, protocol: { min: 1, max: 1 }, harvester: "h", sites: [] };
+  const hello = { type: "hello" as const, protocol: { min: 1, max: 1 }, harvester: "h", sites };
   world.fromHarvester(hello);
   return sent;
 }
@@ -58,6 +58,53 @@ describe("pilots wanted of a harvester", () => {
     other.submit({ needs: { cpus: 1, memoryBytes: 1e12, gpus: null } });
     other.tick();
     assert.equal(wanted(toOther), 0);
+  });
+
+  it("of a site that is gone are wanted at the others, and its own again once it is back", () => {
+    const world = new World({ name: "local", site: "here", limits: { maxPilots: 100 } });
+    const other = { name: "other", site: "there", limits: { maxPilots: 4 } };
+    world.command({ type: "putQueue", config: QueueConfig.parse(other) });
+    const sent: ToHarvester[] = [];
+    const take = (effects: ReturnType<World["post"]>): void => {
+      for (const effect of effects) if (effect.type === "toHarvester") sent.push(effect.message);
+    };
+    const hello = (site: string): void => {
+      const protocol = { min: 1, max: 1 };
+      take(world.fromHarvester({ type: "hello", protocol, harvester: site, sites: [site] }, site));
+    };
+    const report = (lastError: string | null, probeInSeconds: number | null): void => {
+      const what = { queue: "local", submissions: [], secretsNeeded: 0 };
+      const health = { probeInSeconds };
+      take(world.fromHarvester({ type: "report", ...what, lastError, health }, "here"));
+    };
+    const now = (): Record<string, number> => {
+      take(world.post({ type: "tick" }));
+      const last = (queue: string): number =>
+        wanted(sent.filter((one) => one.type === "wanted" && one.queue.name === queue)) ?? 0;
+      return { here: last("local"), there: last("other") };
+    };
+    hello("here");
+    hello("there");
+    world.submit({}, { maxPoints: 4, nPointsPerIteration: 4, nParallelEvaluation: 4 });
+    assert.deepEqual(now(), { here: 4, there: 0 });
+    report("paused: sbatch: no such partition", 60);
+    assert.deepEqual(now(), { here: 1, there: 3 }, "a paused one is tried with one pilot");
+    world.post({ type: "harvesterClosed", session: "here" });
+    assert.equal(now()["there"], 4);
+    hello("here");
+    report(null, null);
+    assert.deepEqual(now(), { here: 4, there: 0 });
+  });
+
+  it("of a site without its harvester are those that are connected", () => {
+    const world = new World({ name: "local", site: "here", limits: { maxPilots: 100 } });
+    world.pilot();
+    const other = { name: "other", site: "there", limits: { maxPilots: 100 } };
+    world.command({ type: "putQueue", config: QueueConfig.parse(other) });
+    const sent = harvester(world, ["there"]);
+    world.submit({}, { maxPoints: 9, nPointsPerIteration: 9, nParallelEvaluation: 9 });
+    world.tick();
+    assert.equal(wanted(sent), 8);
   });
 
   it("become none when the queue is removed", () => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { explain } from "../../../server/tasks/why.ts";
 import { World } from "../../support/reactor-world.ts";
 
 const TEN = { maxPoints: 10, nPointsPerIteration: 10 };
@@ -191,6 +192,32 @@ describe("jobs", () => {
       },
     });
     assert.ok(pilot.isIdle());
+  });
+
+  it("are begun there by a search that saves checkpoints, while a save still fits", () => {
+    const world = new World();
+    const evaluation = { container: "host:", exec: "true", timeoutSeconds: 36_000 };
+    const checkpoint = { save: ["state"], intervalMinutes: 5 };
+    const late = world.pilot({ walltimeLeftSeconds: 300 });
+    world.submit({ evaluation, checkpoint });
+    assert.ok(late.isIdle(), "not even one interval and the reserve are left");
+    assert.ok(!world.pilot({ walltimeLeftSeconds: 7_200 }).isIdle());
+  });
+
+  it("are never begun in a queue whose walltime is shorter than one evaluation, and that is said", () => {
+    const world = new World({ name: "local", leaseSeconds: 60, slot: { walltimeSeconds: 3_600 } });
+    const pilot = world.pilot();
+    const evaluation = { container: "host:", exec: "true", timeoutSeconds: 3_600 };
+    const task = world.submit({ evaluation });
+    assert.ok(pilot.isIdle());
+    const { code, sentence } = explain(world.core, world.reactor.live, task);
+    assert.equal(code, "noQueueFits");
+    assert.match(
+      sentence,
+      /local has 3600 s as walltime of its pilots, and an evaluation may take 3600 s/,
+    );
+    world.submit({ evaluation, checkpoint: { save: ["state"] } });
+    assert.ok(!pilot.isIdle(), "with checkpoints it comes further each time");
   });
 
   it("reach only slots that offer what the search needs", () => {
