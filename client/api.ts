@@ -202,14 +202,27 @@ async function answeredError(response: Response, server: string): Promise<Hyperp
 
 function unreachable(server: string, error: unknown): HyperpilotError {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  const why = errorText(cause) === "" ? String(cause) : errorText(cause);
+  const isCertificate = CERTIFICATE_CODES.test(codeOf(cause));
   return new HyperpilotError(
     {
       code: "E_UNREACHABLE",
-      message: `The server ${server} cannot be reached.`,
-      why: errorText(cause) === "" ? String(cause) : errorText(cause),
-      remedy:
-        "Start it with: hyperpilot up\nor name another one with --server. Trying again is safe.",
+      message: isCertificate
+        ? `The certificate of ${server} is not trusted here.`
+        : `The server ${server} cannot be reached.`,
+      why,
+      remedy: isCertificate
+        ? "Name the file of the authority that signed it (of a certificate that signs itself, the certificate):\nNODE_EXTRA_CA_CERTS=FILE hyperpilot ..."
+        : "Start it with: hyperpilot up\nor name another one with --server. Trying again is safe.",
     },
     error,
   );
+}
+
+/** Names of OpenSSL's verdicts, as Node.js gives them. */
+const CERTIFICATE_CODES = /SELF_SIGNED|UNABLE_TO_(?:VERIFY|GET_ISSUER)|ALTNAME_INVALID|CERT_/;
+
+function codeOf(error: unknown): string {
+  const hasCode = typeof error === "object" && error !== null && "code" in error;
+  return hasCode && typeof error.code === "string" ? error.code : "";
 }

@@ -2,6 +2,7 @@
 import { EXIT, ERROR_KINDS, HyperpilotError, errorText } from "../protocol/errors.ts";
 import type { ErrorCode, ExitCode } from "../protocol/errors.ts";
 import { neutralise, neutraliseLines, toAscii } from "./format.ts";
+import { wrappedTalk } from "./wrap.ts";
 import { paint, type Style } from "./style.ts";
 
 /** An error that the server answered; `requestId` is found again in its log. */
@@ -60,15 +61,19 @@ export function shownError(error: unknown): ShownError {
 /** Lines for a terminal or a log. */
 export function errorLines(error: unknown, style: Style): string {
   const shown = shownError(error);
+  const fit = (part: string): string => (style.isTty ? wrappedTalk(part, style.columns) : part);
   const line = (label: string, text: string): string =>
-    neutraliseLines(text)
-      .trimEnd()
-      .split("\n")
-      .map((part, index) => `  ${(index === 0 ? label : "").padEnd(6)}${part}`)
-      .join("\n");
+    fit(
+      neutraliseLines(text)
+        .trimEnd()
+        .split("\n")
+        .map((part, index) => `  ${(index === 0 ? label : "").padEnd(6)}${part}`)
+        .join("\n"),
+    );
   const request = shown.requestId === undefined ? "" : `     request ${shown.requestId}`;
+  const head = `✗ ${shown.code}`;
   const lines = [
-    `${paint(style, "bad", `✗ ${shown.code}`)} ${neutralise(shown.message)}`,
+    paint(style, "bad", head) + fit(`${head} ${neutralise(shown.message)}`).slice(head.length),
     ...(shown.why === undefined ? [] : [line("Why", shown.why)]),
     line("Do", shown.remedy),
     line("More", `${shown.more}${request}`),

@@ -1,6 +1,7 @@
 /** Where the client writes: data to stdout, talk to stderr, each in the style of its stream. */
 import { API_VERSION } from "../protocol/version.ts";
 import { toAscii } from "./format.ts";
+import { wrappedTalk } from "./wrap.ts";
 import { paint, styleOf, type Environment, type Style, type Tone } from "./style.ts";
 
 /** The part of a Node stream that is needed. */
@@ -58,7 +59,10 @@ export function createOutput(request: OutputRequest): Output {
     data: (text) => void request.stdout.write(`${fit(text, stdout)}\n`),
     items: (kind, items, more = {}) => document(kind, { items, ...more }),
     item: (kind, item) => document(kind, { item }),
-    talk: (text) => void request.stderr.write(`${fit(text, stderr)}\n`),
+    talk: (text) => {
+      const fitting = stderr.isTty ? wrappedTalk(text, stderr.columns) : text;
+      request.stderr.write(`${fit(fitting, stderr)}\n`);
+    },
     raw: (text) => void request.stdout.write(fit(text, stdout)),
     paint: (tone, text) => paint(stdout, tone, text),
   };

@@ -8,6 +8,8 @@ export interface Column<T> {
   readonly align?: "right";
   /** Is cut where the terminal is too narrow. */
   readonly shrinks?: boolean;
+  /** Shown to programs alone, or to people alone; absent: to both. */
+  readonly only?: "programs" | "people";
   readonly tone?: (row: T) => Tone | null;
   /** For people. */
   readonly text: (row: T) => string;
@@ -33,7 +35,10 @@ export function writeTable<T>(
 }
 
 function separated<T>(columns: readonly Column<T>[], row: T): string {
-  return columns.map((column) => neutralise((column.plain ?? column.text)(row))).join("\t");
+  return columns
+    .filter(({ only }) => only !== "people")
+    .map((column) => neutralise((column.plain ?? column.text)(row)))
+    .join("\t");
 }
 
 const GAP = 2;
@@ -42,9 +47,10 @@ const COLUMNS_MIN = 8;
 /** Lines of a table that is no wider than the terminal. */
 export function alignedLines<T>(
   style: Style,
-  columns: readonly Column<T>[],
+  all: readonly Column<T>[],
   rows: readonly T[],
 ): string[] {
+  const columns = all.filter(({ only }) => only !== "programs");
   const cells = rows.map((row) =>
     columns.map((column) => {
       const text = neutralise(column.text(row));

@@ -23,10 +23,11 @@ export function parseDuration(text: string, option: string): number {
   return Number(match[1]) * unit;
 }
 
-/** ISO 8601 UTC of a moment: "2h" (ago), "2026-01-31 14:05" (local time), or ISO 8601. Errors: E_USAGE. */
+/** ISO 8601 UTC of a moment: "2h" or "2h ago", "2026-01-31 14:05" (local time), or ISO 8601. Errors: E_USAGE. */
 export function parseMoment(text: string, option: string, nowMs: number): string {
-  if (/^\d+(?:\.\d+)?\s*[a-z]+$/.test(text.trim()))
-    return new Date(nowMs - parseDuration(text, option) * 1_000).toISOString();
+  const length = text.trim().replace(/ +ago$/, "");
+  if (/^\d+(?:\.\d+)?\s*[a-z]+$/.test(length))
+    return new Date(nowMs - parseDuration(length, option) * 1_000).toISOString();
   const ms = /\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text.trim()) : Number.NaN;
   if (Number.isNaN(ms)) {
     throw usageError(

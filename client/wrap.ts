@@ -17,6 +17,18 @@ export function wrapped(text: string, columns: number): string[] {
   return [...lines, line];
 }
 
+/** Talk of several lines, each no wider than the terminal; what stands behind a label such as "  Do    " stays below itself. */
+export function wrappedTalk(text: string, columns: number): string {
+  return text
+    .split("\n")
+    .flatMap((line) => {
+      if (displayWidth(line) <= columns) return [line];
+      const label = /^ *(?:\S+ {2,})?/.exec(line)?.[0] ?? "";
+      return labelled(label, line.slice(label.length), columns);
+    })
+    .join("\n");
+}
+
 /** The text behind a label, its further lines below its first. */
 export function labelled(label: string, text: string, columns: number): string[] {
   const width = displayWidth(label);

@@ -15,6 +15,7 @@ import { type Shutdown, createShutdown } from "../common/shutdown.ts";
 import { EXIT, errorText } from "../protocol/errors.ts";
 import type { BootFile } from "../protocol/harvester-messages.ts";
 import { PILOT } from "../protocol/limits.ts";
+import { pilotSize } from "../protocol/pilot-size.ts";
 import { createAgent } from "./agent.ts";
 import { needsPolling } from "./checkpoint.ts";
 import { makeScratch, readBootFile } from "./config.ts";
@@ -146,6 +147,7 @@ async function findCapacity({ boot, environment, clock, scratch }: Context) {
     told,
     gpus,
     runtimes: runtimeNames(runtimes),
+    asked: queue.batch.kind === "local" ? null : pilotSize(queue),
   });
   return { capacity, runtimes, tried };
 }

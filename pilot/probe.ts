@@ -3,6 +3,7 @@ import { readFileSync, statfsSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
 import { join } from "node:path";
 import { mem } from "systeminformation";
+import type { PilotSize } from "../protocol/pilot-size.ts";
 import type { Capacity } from "../protocol/resources.ts";
 import { type Finding, type ReadFile, cpuQuotas, memoryLimits } from "./cgroup.ts";
 import type { FoundGpus } from "./gpus.ts";
@@ -28,6 +29,8 @@ export interface ProbeSources {
   readonly told: Finding | null;
   readonly gpus: FoundGpus;
   readonly runtimes: readonly string[];
+  /** What the pilot's job asked for, which holds where its batch system states no grant; null: the pilot has no job. */
+  readonly asked?: PilotSize | null;
 }
 
 /** What this machine states; files are those below `root`. */
@@ -79,16 +82,38 @@ export function probe(sources: ProbeSources): Capacity {
 
 function cpuFindings(sources: ProbeSources): readonly Finding[] {
   const { environment, readFile, hostCpus } = sources;
-  return [
+  const granted = [
     ...cpuQuotas(readFile),
-    ...finding(allowedCpus(readFile), "affinity"),
     ...finding(
       positive(environment["SLURM_CPUS_ON_NODE"]) ?? positive(environment["SLURM_CPUS_PER_TASK"]),
       "Slurm",
     ),
     ...finding(machineAd(sources, "Cpus"), "HTCondor machine ad"),
+    ...CPU_VARIABLES.flatMap(([job, cpus, source]) =>
+      environment[job] === undefined ? [] : finding(positive(environment[cpus]), source),
+    ),
+  ];
+  return [
+    ...(granted.length > 0 ? granted : askedFor(sources, (asked) => asked.cpus)),
+    ...finding(allowedCpus(readFile), "affinity"),
     ...finding(hostCpus, "host"),
   ];
+}
+
+/** Variables of jobs: one that every job has, one with its CPUs on the node. */
+const CPU_VARIABLES = [
+  ["JOB_ID", "NSLOTS", "Grid Engine"],
+  ["PBS_JOBID", "NCPUS", "PBS"],
+  ["LSB_JOBID", "LSB_DJOB_NUMPROC", "LSF"],
+] as const;
+
+/** Slurm states what it grants, also when that is all of the node. */
+function askedFor(
+  { asked, environment }: ProbeSources,
+  amount: (asked: PilotSize) => number,
+): readonly Finding[] {
+  if (asked == null || environment["SLURM_JOB_ID"] !== undefined) return [];
+  return [{ value: amount(asked), source: "asked for" }];
 }
 
 function memoryFindings(sources: ProbeSources): readonly Finding[] {
@@ -102,10 +127,13 @@ function memoryFindings(sources: ProbeSources): readonly Finding[] {
   const condorMiB = machineAd(sources, "Memory");
   const total = /^MemTotal:\s*(\d+) kB$/m.exec(readFile("/proc/meminfo") ?? "")?.[1];
   const hostBytes = total === undefined ? hostMemoryBytes : Number(total) * 1_024;
-  return [
+  const granted = [
     ...memoryLimits(readFile),
     ...finding(perNodeMiB === null ? null : perNodeMiB * MIB, "Slurm"),
     ...finding(condorMiB === null ? null : condorMiB * MIB, "HTCondor machine ad"),
+  ];
+  return [
+    ...(granted.length > 0 ? granted : askedFor(sources, (asked) => asked.memoryMiB * MIB)),
     ...finding(hostBytes > 0 ? hostBytes : null, "host"),
   ];
 }

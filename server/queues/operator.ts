@@ -3,9 +3,9 @@ import { HyperpilotError } from "../../protocol/errors.ts";
 import { SITE } from "../../protocol/limits.ts";
 import { nodeKey } from "../core.ts";
 import type { CommandOf, CommandValues } from "../inbox.ts";
-import { liveQueue } from "../live.ts";
 import { drainPilot } from "../pilot-drain.ts";
 import { effect, emit, type Turn } from "../turn.ts";
+import { holderOf } from "./holders.ts";
 import { findSubmission, noSuchPilot, sessionOfHarvester } from "./output-requests.ts";
 
 /** Has one pilot submitted, whatever is wanted. Errors: E_NOT_FOUND, E_CONFLICT. */
@@ -24,8 +24,9 @@ export function testQueue(
       remedy: `Let it take one pilot: hyperpilot site queue set ${name} state=test`,
     });
   }
-  const holder = liveQueue(live, name).holder;
-  if (holder?.session == null) {
+  // A queue that was added in this moment has not been given to its harvester yet.
+  const holder = holderOf(core, live, queue, now.monotonicMs);
+  if (holder === null) {
     throw new HyperpilotError({
       code: "E_CONFLICT",
       message: `No harvester serves queue ${name}, so no pilot can be submitted.`,

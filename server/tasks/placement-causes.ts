@@ -41,7 +41,7 @@ export function noQueueFits(task: Task, looks: readonly QueueLook[]): Cause {
     return {
       code: "noQueueFits",
       sentence: `The search names ${unknown.map((name) => `'${name}'`).join(", ")}, and there is no such queue; there are: ${names.join(", ") || "none"}.`,
-      remedy: `${near === null ? "Submit" : `Did you mean '${near}'? Submit`} it again with another --site, or with none`,
+      remedy: `${near === null ? "Submit" : `Did you mean '${near}'? Submit`} it again with another --queue (--site of phpo), or with none`,
       cause: "queueUnknown",
     };
   }

@@ -1,9 +1,11 @@
 /**
- * `npm run simulate -- --seeds N --from S [--workers W] [--cases]`: runs seeds S to S + N - 1; the last line is
+ * `npm run simulate -- --seeds N --from S [--workers W] [--cases] [--chunks FILE]`: runs seeds S to S + N - 1; the last line is
  * `N seeds, E events, V violations, T s`, the exit code 1 on any violation. `SEED=n npm run simulate` repeats one with its trace.
+ * With `--chunks` what was run is noted in the file after each 5,000 seeds and not run again.
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import { runInChunks } from "./chunks.ts";
 import { INVARIANTS } from "./invariants.ts";
 import {
   addSimulated,
@@ -13,6 +15,7 @@ import {
   WORKER_FLAG,
   type Broken,
   type RunOptions,
+  type SeedRange,
   type Totals,
 } from "./run-seeds.ts";
 import { shorten } from "./shorten.ts";
@@ -21,6 +24,7 @@ import { simulate, type Simulated } from "./simulate.ts";
 /** Failing seeds of one run whose traces are shortened and printed, and runs spent on each. */
 const SHORTENED_MAX = 3;
 const SHORTENING_RUNS_MAX = 150;
+const CHUNK_SEEDS = 5_000;
 const LINES_SHOWN = 60;
 const LINE_LENGTH = 400;
 
@@ -30,6 +34,7 @@ async function main(): Promise<number> {
       seeds: { type: "string", default: "200" },
       from: { type: "string", default: "1" },
       cases: { type: "boolean", default: false },
+      chunks: { type: "string" },
       workers: { type: "string", default: String(availableParallelism()) },
     },
   });
@@ -41,7 +46,10 @@ async function main(): Promise<number> {
     seeds: wholeNumber("--seeds", values.seeds),
   };
   const workers = Math.max(1, wholeNumber("--workers", values.workers));
-  const totals = workers === 1 ? await runSeeds(range) : await runOnWorkers(range, workers);
+  const run = (part: SeedRange): Promise<Totals> =>
+    workers === 1 ? runSeeds(part) : runOnWorkers(part, workers);
+  const file = values.chunks;
+  const totals = file === undefined ? await run(range) : await runNoted(range, file, run);
   for (const broken of totals.broken) tell(broken);
   for (const broken of totals.broken.slice(0, SHORTENED_MAX)) await explain(broken);
   if (values.cases)
@@ -49,6 +57,16 @@ async function main(): Promise<number> {
       console.log(`${String(totals.tally[name]).padStart(10)}  ${name}`);
   sumUp(totals, startedMs);
   return totals.broken.length === 0 ? 0 : 1;
+}
+
+function runNoted(
+  range: SeedRange,
+  file: string,
+  run: (part: SeedRange) => Promise<Totals>,
+): Promise<Totals> {
+  const onChunk = ({ from, seeds }: SeedRange, { broken }: Totals): void =>
+    console.log(`seeds ${from} to ${from + seeds - 1}: ${broken.length} violations`);
+  return runInChunks(range, { chunkSeeds: CHUNK_SEEDS, file, run, onChunk });
 }
 
 function wholeNumber(name: string, text: string): number {

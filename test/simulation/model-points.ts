@@ -6,6 +6,7 @@ import {
   hasEnded,
   isOlder,
   leaseKey,
+  mayDraw,
   mayGrant,
   nameOf,
   pendingOf,
@@ -103,7 +104,8 @@ function generate(model: Model, task: TaskModel, event: EventOf<"pointGenerated"
   const where = `point ${task.id}/${pointId}`;
   model.must(!task.points.has(pointId), "oneState", () => `${where} was made twice`);
   if (retryOf === null) {
-    model.must(task.run?.run === run, "fromSomewhere", () => `${where} came without an open run`);
+    const mayCome = run === null ? mayDraw(task) : task.run?.run === run;
+    model.must(mayCome, "fromSomewhere", () => `${where} came without an open run that allows it`);
     const { maxPoints, perIteration } = task.limits;
     model.must(
       task.generated < maxPoints,
@@ -115,7 +117,7 @@ function generate(model: Model, task: TaskModel, event: EventOf<"pointGenerated"
       "limits",
       () => `${where} is one more than ${perIteration} pending ones`,
     );
-    if (task.run !== null) task.run.made += 1;
+    if (task.run !== null) task.run[run === null ? "drawn" : "made"] += 1;
     task.generated += 1;
   } else {
     const original = task.points.get(retryOf);

@@ -172,8 +172,17 @@ function openRun(model: Model, task: TaskModel, event: EventOf<"runOpened">): vo
     () =>
       `${where} wants ${event.wanted} of ${due} with ${event.pending} of ${pendingOf(task)} pending`,
   );
-  const { run, epoch, pending } = event;
-  task.run = { run, epoch, tries: event.try, pending, lease: null, made: 0, openedSeq: model.seq };
+  const { run, epoch, pending, wanted } = event;
+  const made = { wanted, made: 0, drawn: 0 };
+  task.run = {
+    run,
+    epoch,
+    tries: event.try,
+    pending,
+    lease: null,
+    ...made,
+    openedSeq: model.seq,
+  };
   task.nextRun = event.run + 1;
   task.hasNews = false;
 }

@@ -67,8 +67,11 @@ export interface RunModel {
   tries: number;
   readonly pending: number;
   lease: LeaseModel | null;
-  /** Points made in the present turn. */
+  readonly wanted: number;
+  /** Points made of its answer. */
   made: number;
+  /** Points drawn at random for slots that wait for its answer. */
+  drawn: number;
   /** Number of the event that opened it. */
   readonly openedSeq: number;
 }
@@ -259,6 +262,16 @@ export function atJobLimit(task: TaskModel): boolean {
   for (const job of task.jobs.values()) if (!job.isCharged) uncharged += 1;
   const { maxJobs } = task.limits;
   return task.charged + uncharged >= maxJobs || task.interruptedJobs >= 10 * maxJobs;
+}
+
+/** Whether a point may be drawn at random for a slot that would stay idle until the open run is answered. */
+export function mayDraw(task: TaskModel): boolean {
+  const { run, spec, limits, generated } = task;
+  if (spec.whileSteering !== "random" || run === null || task.state !== "running") return false;
+  const isLeft = run.drawn < Math.floor(run.wanted / 2);
+  const hasRoom = pendingOf(task) < limits.perIteration && generated < limits.maxPoints;
+  const hasJob = task.jobs.size < limits.parallel && !atJobLimit(task);
+  return isLeft && hasRoom && hasJob && task.counts.ready === 0;
 }
 
 /** Whether a slot could begin a job of the task now. */

@@ -1,8 +1,10 @@
 /** What the server must make of nodes: who stays away from which, who waits for one, and which searches no node can run. */
 import type { InterruptionReason, Outcome } from "../../protocol/pilot-messages.ts";
+import { combinationsOf } from "../../protocol/search-space.ts";
 import type { EventOf } from "../../server/events.ts";
+import { spaceOf } from "../../server/tasks/segments.ts";
 import type { NodeRef } from "./cooldowns.ts";
-import { mayStart, type Model, type TaskModel } from "./model.ts";
+import { mayDraw, mayStart, type Model, type TaskModel } from "./model.ts";
 import type { SessionBook, SessionNote } from "./session-book.ts";
 import type { Case } from "./tally.ts";
 import type { Expected, Turn } from "./turn-checks.ts";
@@ -62,7 +64,21 @@ export function isNodesFault(
 /** Checks a turn whose events the model has taken. */
 export function checkNodes(turn: Turn): void {
   checkPauses(turn);
+  checkDraws(turn);
   checkOffers(turn);
+}
+
+/** What is drawn at random goes to a slot at once: for that it was drawn. */
+function checkDraws({ events, model }: Turn): void {
+  for (const [index, event] of events.entries()) {
+    if (event.type !== "pointGenerated" || event.run !== null || event.retryOf !== null) continue;
+    const granted = events[index + 2];
+    model.must(
+      granted?.type === "leaseGranted" && granted.pointId === event.pointId,
+      "steering",
+      () => `point ${event.taskId}/${event.pointId} is drawn and no slot gets it`,
+    );
+  }
 }
 
 /** The server pauses the searches that no node can run, and no others. */
@@ -130,9 +146,14 @@ function checkOffers({ live, model, sessions }: Turn): void {
 
 function waitingPoint(model: Model, where: NodeRef): string | null {
   for (const task of model.tasks.values())
-    if (mayStart(task) && !model.cooldowns.mayWait(task.id, where))
-      return `a ready point of task ${task.id}`;
+    if ((mayStart(task) || mayDrawAnyTime(task)) && !model.cooldowns.mayWait(task.id, where))
+      return `a point of task ${task.id}`;
   return null;
+}
+
+/** A finite space may have no new point left. */
+function mayDrawAnyTime(task: TaskModel): boolean {
+  return mayDraw(task) && combinationsOf(spaceOf(task.spec, 0)) === Number.POSITIVE_INFINITY;
 }
 
 function waitingRun(model: Model): string | null {

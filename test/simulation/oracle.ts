@@ -9,6 +9,8 @@ import type { EventOf, HyperpilotEvent } from "../../server/events.ts";
 import type { Effect, InboxItem } from "../../server/inbox.ts";
 import type { Batch } from "../../server/journal/journal.ts";
 import type { Live } from "../../server/live.ts";
+import { fromText } from "../../server/samplers/coordinates.ts";
+import { spaceOf } from "../../server/tasks/segments.ts";
 import { differenceOf, textOf } from "./compare.ts";
 import type { Invariant, Violation } from "./invariants.ts";
 import { BlobStore } from "./blob-store.ts";
@@ -163,6 +165,7 @@ export class Oracle {
     }
     if (event.type === "pointGenerated" && event.retryOf === null) {
       const isProposed =
+        (event.run === null && this.#isNew(event)) ||
         (item.type === "proposed" &&
           item.taskId === event.taskId &&
           item.answer.ok &&
@@ -177,6 +180,13 @@ export class Oracle {
         () => `point ${event.taskId}/${event.pointId} was not proposed by this answer`,
       );
     }
+  }
+
+  /** A point drawn at random lies in the space, and is none that was there. */
+  #isNew({ taskId, text }: EventOf<"pointGenerated">): boolean {
+    const task = this.model.tasks.get(taskId);
+    if (task === undefined || fromText(spaceOf(task.spec, 0), text) === null) return false;
+    return [...task.points.values()].every((point) => point.text !== text);
   }
 
   /** An interruption is told as its pilot said it, and blames the node when that is to blame. */

@@ -19,6 +19,8 @@ export class PilotWatch {
   /** Slot to the lease that runs in it. */
   readonly #running = new Map<number, string>();
   /** Results of payloads that ended by themselves, until they are answered or their lease is stopped. */
+  /** Leases that the server has ended: nothing is owed under them, whatever their payloads still say. */
+  readonly #stopped = new Set<string>();
   readonly #owed = new Map<string, Owed>();
 
   constructor(oracle: Oracle, name: string) {
@@ -29,7 +31,10 @@ export class PilotWatch {
   received(message: ToPilot): void {
     if (message.type === "grant")
       for (const item of message.items) this.#granted.add(nameOfListed(item));
-    if (message.type === "stop") this.#owed.delete(nameOfListed(message));
+    if (message.type === "stop") {
+      this.#stopped.add(nameOfListed(message));
+      this.#owed.delete(nameOfListed(message));
+    }
     if (message.type !== "accepted" && message.type !== "stale") return;
     // A checkpoint is answered, too, and its result is owed all the same.
     const name = nameOfListed(message);
@@ -60,13 +65,17 @@ export class PilotWatch {
 
   ended(item: GrantedItem, outcome: Outcome | null): void {
     this.#running.delete(item.slot);
-    if (outcome !== null) this.#owed.set(nameOfListed(item), { outcome, seq: null });
+    if (outcome !== null) this.#owe(nameOfListed(item), { outcome, seq: null });
   }
 
   /** A run of steering has ended; it has an answer unless it was stopped. */
   steered(item: GrantedItem, hasAnswer: boolean): void {
     this.#running.delete(item.slot);
-    if (hasAnswer) this.#owed.set(nameOfListed(item), { outcome: null, seq: 1 });
+    if (hasAnswer) this.#owe(nameOfListed(item), { outcome: null, seq: 1 });
+  }
+
+  #owe(name: string, owed: Owed): void {
+    if (!this.#stopped.has(name)) this.#owed.set(name, owed);
   }
 
   sends(message: FromPilot): void {

@@ -68,6 +68,17 @@ export function addSimulated(totals: Totals, simulated: Simulated): void {
   if (violation !== null) totals.broken.push({ seed, violation });
 }
 
+export function addTotals(sum: Totals, part: Totals): void {
+  sum.seeds += part.seeds;
+  sum.events += part.events;
+  sum.journaled += part.journaled;
+  sum.simulatedMs += part.simulatedMs;
+  sum.actions += part.actions;
+  sum.calmMsMax = Math.max(sum.calmMsMax, part.calmMsMax);
+  sum.broken.push(...part.broken);
+  addTally(sum.tally, part.tally);
+}
+
 /** What a worker process is started with, in its arguments. */
 export const WORKER_FLAG = "--worker";
 
@@ -79,16 +90,7 @@ export async function runOnWorkers(range: SeedRange, workers: number): Promise<T
     ),
   );
   const totals = noTotals();
-  for (const part of parts) {
-    totals.seeds += part.seeds;
-    totals.events += part.events;
-    totals.journaled += part.journaled;
-    totals.simulatedMs += part.simulatedMs;
-    totals.actions += part.actions;
-    totals.calmMsMax = Math.max(totals.calmMsMax, part.calmMsMax);
-    totals.broken.push(...part.broken);
-    addTally(totals.tally, part.tally);
-  }
+  for (const part of parts) addTotals(totals, part);
   totals.broken.sort((a, b) => a.seed - b.seed);
   return totals;
 }

@@ -37,6 +37,16 @@ function stepIn(item: Item, text: string): number | null {
   return text.startsWith(key) ? Number(text.slice(key.length)) : null;
 }
 
+/** A request that is given up at a signal, as the real ones are. */
+function upTo<T>(signal: AbortSignal, request: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(new Error("given up"));
+    signal.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) abort();
+    request.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
 /** The first of the granted states that is whole, as the pilot does it. Throws what is about the lease or the way to the server. */
 export async function restoreState(
   { oracle, process, requests }: SavingNode,
@@ -51,7 +61,9 @@ export async function restoreState(
   };
   for (const { sha256 } of checkpoints) {
     try {
-      const text = await tryAgain(patience, () => requests.getCheckpoint(token, sha256));
+      const text = await tryAgain(patience, () =>
+        upTo(signal, requests.getCheckpoint(token, sha256)),
+      );
       const step = stepIn(item, text);
       oracle.must(step !== null, "resumed", () => `${itemKey(item)} goes on from '${text}'`);
       oracle.reached("evaluation continued");
@@ -100,7 +112,9 @@ export function createStateSaver(
     };
     isSaving = true;
     try {
-      await tryAgain(patience, () => requests.putCheckpoint(token, blob, text));
+      await tryAgain(patience, () =>
+        upTo(stopped.signal, requests.putCheckpoint(token, blob, text)),
+      );
       if (isStopped()) return;
       last = sha256;
       onSaved(blob);

@@ -41,6 +41,7 @@ export function drawSearch(random: Random, shape: Shape, name: string): Search {
     needs: {},
     penalty: random.pick(["large", "large", "worst", "omit"]),
     duplicates: random.chance(0.25) ? "reuse" : "evaluate",
+    whileSteering: random.chance(0.3) ? "random" : "wait",
     failFast: random.chance(0.5),
     checkpoint: habits.saves === null ? {} : { save: ["state"], keep: random.chance(0.3) },
   };

@@ -31,7 +31,8 @@ export function casesOf(event: HyperpilotEvent): string[] {
     case "runAnswered":
       return [event.surplus > 0 ? "run answered with surplus" : "run answered"];
     case "pointGenerated":
-      return [event.retryOf === null ? "point made" : "point retried"];
+      if (event.retryOf !== null) return ["point retried"];
+      return [event.run === null ? "point drawn" : "point made"];
     case "tokenChanged":
       return [event.change.kind];
     default:
@@ -72,6 +73,7 @@ export const CASES = [
   "run given up",
   "run answered with surplus",
   "point retried",
+  "point drawn",
   "checkpointStored",
   "checkpointDropped",
   "blob damaged",

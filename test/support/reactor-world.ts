@@ -39,6 +39,8 @@ export interface PilotOptions {
   readonly node?: string;
   readonly resources?: Partial<SlotResources>;
   readonly walltimeLeftSeconds?: number;
+  /** Of a submission that has its secret already; its hash is the id with zeros behind it. */
+  readonly submissionId?: string;
 }
 
 /** A search with built-in random steering and everything else at its defaults. */
@@ -81,7 +83,7 @@ export class World {
   /** Whether asks of built-in steering are answered at once with points {"x":0}, {"x":1}, ... */
   answersAsks = true;
   readonly asks: Extract<Effect, { type: "ask" }>[] = [];
-  private readonly effects: Effect[] = [];
+  readonly effects: Effect[] = [];
   private proposed = 0;
   private requests = 0;
 
@@ -209,15 +211,14 @@ export class TestPilot {
     pilots += 1;
     this.world = world;
     this.options = options;
-    this.submissionId = `sub-${pilots}`;
+    this.submissionId = options.submissionId ?? `sub-${pilots}`;
     this.id = `pilot-${pilots}`;
     const sha256 = this.submissionId.padEnd(64, "0");
     const queue = options.queue ?? "local";
-    world.command({
-      type: "addBootSecrets",
-      queue,
-      secrets: [{ submissionId: this.submissionId, sha256 }],
-    });
+    if (options.submissionId === undefined) {
+      const secrets = [{ submissionId: this.submissionId, sha256 }];
+      world.command({ type: "addBootSecrets", queue, secrets });
+    }
     world.command({
       type: "exchangeBootSecret",
       sha256,
@@ -286,7 +287,7 @@ export class TestPilot {
   private seen = 0;
   /** Takes in everything addressed to the present session. */
   take(): void {
-    const effects = (this.world as unknown as { effects: Effect[] }).effects;
+    const { effects } = this.world;
     for (; this.seen < effects.length; this.seen += 1) {
       const effect = effects[this.seen];
       if (effect?.type !== "toPilot" || effect.session !== this.session) continue;

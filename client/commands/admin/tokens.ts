@@ -55,7 +55,12 @@ export const runIssue: Run = async ({ args, options, context }) => {
   output.talk(
     `✓ Token ${neutralise(answer.id)} issued; it is shown this once only. Keep it in a file of mode 0600.`,
   );
-  output.talk(`Next  HYPERPILOT_TOKEN_FILE=FILE hyperpilot task list`);
+  const isHarvester = request.data.roles.includes("harvester");
+  output.talk(
+    isHarvester
+      ? "Next  hyperpilot harvester --server URL --tokenFile FILE --directory DIR --site SITE"
+      : "Next  HYPERPILOT_TOKEN_FILE=FILE hyperpilot task list",
+  );
   return EXIT.success;
 };
 

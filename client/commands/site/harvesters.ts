@@ -8,7 +8,7 @@ import { writeTable, type Column } from "../../table.ts";
 const COLUMNS: readonly Column<HarvesterView>[] = [
   { title: "HARVESTER", text: ({ name }) => name },
   { title: "HOST", shrinks: true, text: ({ host }) => host || "-" },
-  { title: "VERSION", text: ({ version }) => version || "-" },
+  { title: "VERSION", only: "programs", text: ({ version }) => version || "-" },
   {
     title: "LINK",
     tone: (one) => (!one.connected ? "bad" : one.serves.length === 0 ? "busy" : "good"),

@@ -9,13 +9,16 @@ import { flagOption, textOption } from "../../option-values.ts";
 import type { Output } from "../../output.ts";
 import { writeTable, type Column } from "../../table.ts";
 import { parseDuration, parseMoment } from "../../time-text.ts";
+import { labelled } from "../../wrap.ts";
 
 const SINCE = "24h";
+/** The most frequent ones, below the table. */
+const EXAMPLES_SHOWN = 5;
 
 function nodeColumns(nowMs: number): readonly Column<NodeView>[] {
   const number = (title: string, of: (node: NodeView) => number): Column<NodeView> => ({
     title,
-    align: "right",
+    only: "programs",
     text: (node) => String(of(node)),
   });
   return [
@@ -27,7 +30,13 @@ function nodeColumns(nowMs: number): readonly Column<NodeView>[] {
       text: (node) => (node.drained ? "✗ drained" : node.reason === "" ? "✓ good" : "! suspect"),
       plain: (node) => (node.drained ? "drained" : node.reason === "" ? "good" : "suspect"),
     },
-    number("PILOTS", ({ pilots }) => pilots),
+    { title: "PILOTS", align: "right", text: ({ pilots }) => String(pilots) },
+    {
+      title: "OK/FAILED/LOST",
+      align: "right",
+      only: "people",
+      text: ({ losses, failures, interruptions }) => `${losses}/${failures}/${interruptions}`,
+    },
     number("LOSSES", ({ losses }) => losses),
     number("FAILED", ({ failures }) => failures),
     number("INTERRUPTED", ({ interruptions }) => interruptions),
@@ -62,6 +71,9 @@ export const runNodes: Run = async ({ options, context }) => {
   }
   const empty = bad ? "No node is drained or suspected." : "No node was seen in this time.";
   writeTable(output, nodeColumns(nowMs), answer.items, empty);
+  if (output.stdout.isTty)
+    for (const { node, queue, reason } of answer.items.filter((one) => one.reason !== ""))
+      tellBelow(output, `${node}, ${queue}`, reason);
   tellScan(output, answer, nowMs);
   return EXIT.success;
 };
@@ -105,13 +117,7 @@ function errorColumns(nowMs: number): readonly Column<ErrorGroup>[] {
       text: ({ lastAt }) => formatAgo(lastAt, nowMs),
       plain: ({ lastAt }) => lastAt,
     },
-    {
-      title: "EXAMPLE",
-      shrinks: true,
-      text: ({ lastTask, example }) =>
-        `${lastTask.taskId}/${lastTask.pointId} of ${lastTask.owner}${example === null || example === "" ? "" : `: ${example}`}`,
-      plain: ({ example }) => example ?? "",
-    },
+    { title: "EXAMPLE", only: "programs", text: ({ example }) => example ?? "" },
   ];
 }
 
@@ -131,6 +137,13 @@ export const runErrors: Run = async ({ options, context }) => {
     return EXIT.success;
   }
   writeTable(output, errorColumns(nowMs), answer.items, "No evaluation failed in this time.");
+  if (output.stdout.isTty)
+    for (const { cause, node, queue, lastTask, example } of answer.items.slice(0, EXAMPLES_SHOWN)) {
+      const { taskId, pointId, owner } = lastTask;
+      const words = example === null || example === "" ? "" : `: ${example}`;
+      const which = `${cause}, ${node || "no node"}, ${queue || "no queue"}`;
+      tellBelow(output, which, `point ${taskId}/${pointId} of ${owner}${words}`);
+    }
   tellScan(output, answer, nowMs);
   return EXIT.success;
 };
@@ -191,6 +204,14 @@ async function noTrace(context: Context, node: string, time: string): Promise<st
     ? ""
     : ` Nodes of the last day: ${names.slice(0, 10).join(", ") || "none"}.`;
   return `Nothing ran on ${neutralise(node)} at ${time}.${neutralise(known)}`;
+}
+
+/** What does not fit into a table, below it. */
+function tellBelow(output: Output, which: string, what: string): void {
+  output.data("");
+  output.data(output.paint("strong", neutralise(which)));
+  const width = Math.min(output.stdout.columns, 120);
+  for (const line of labelled("  ", neutralise(what), width)) output.data(line);
 }
 
 function sinceOf(options: OptionValues, nowMs: number): string {

@@ -21,13 +21,8 @@ const PILOTS: readonly Column<PilotView>[] = [
     plain: (pilot) => (!pilot.connected ? "silent" : pilot.draining ? "draining" : "connected"),
   },
   { title: "SLOTS", align: "right", text: (pilot) => `${pilot.busySlots}/${pilot.slots}` },
-  { title: "CPUS", align: "right", text: (pilot) => String(pilot.capacity.cpus) },
-  {
-    title: "MEMORY",
-    align: "right",
-    text: (pilot) => formatBytes(pilot.capacity.memoryBytes),
-    plain: (pilot) => String(pilot.capacity.memoryBytes),
-  },
+  { title: "CPUS", only: "programs", text: (pilot) => String(pilot.capacity.cpus) },
+  { title: "MEMORY", only: "programs", text: (pilot) => String(pilot.capacity.memoryBytes) },
   { title: "GPUS", align: "right", text: (pilot) => String(pilot.capacity.gpus.length) },
   {
     title: "ITEMS",
@@ -112,14 +107,16 @@ export const runShow: Run = async ({ args, context }) => {
     ["Node", neutralise(pilot.node ?? "")],
     [
       "Submission",
-      `${submission.submissionId}, ${submission.state} for ${formatDuration(submission.stateSeconds)}`,
+      pilot.pilotId === null
+        ? `${submission.submissionId}, ${submission.state} for ${formatDuration(submission.stateSeconds)}`
+        : submission.submissionId,
     ],
     [
       "Batch job",
       neutralise(
         [submission.batchId, submission.detail]
           .filter((one) => one !== null && one !== "")
-          .join("; "),
+          .join(": "),
       ),
     ],
     ["Harvester", neutralise(submission.harvester ?? "none connected")],
@@ -152,11 +149,11 @@ function capacityFields(pilot: PilotDetail): (readonly [string, string])[] {
   const slotText =
     slot === undefined
       ? "none"
-      : `${slots.length} of ${slot.cpus} CPUs, ${formatBytes(slot.memoryBytes)}${slot.gpus.length > 0 ? `, ${slot.gpus.length} GPUs` : ""}`;
+      : `${slots.length} of ${slot.cpus} ${slot.cpus === 1 ? "CPU" : "CPUs"}, ${mebibytes(slot.memoryBytes)}${slot.gpus.length > 0 ? `, ${slot.gpus.length} GPUs` : ""}`;
   return [
     ["Slots", slotText],
     ["CPUs", `${cpus}${from("cpus")}`],
-    ["Memory", `${formatBytes(memoryBytes)}${from("memory")}`],
+    ["Memory", `${mebibytes(memoryBytes)}${from("memory")}`],
     ["GPUs", `${gpus.map(({ model }) => neutralise(model)).join(", ") || "none"}${from("gpus")}`],
     ["Scratch", `${formatBytes(scratchBytes)} free at its start`],
     ["Runtimes", neutralise(runtimes.join(", "))],
@@ -167,6 +164,11 @@ function capacityFields(pilot: PilotDetail): (readonly [string, string])[] {
         : `${formatDuration(walltimeLeftSeconds)} left${from("walltime")}`,
     ],
   ];
+}
+
+/** As queues state memory. */
+function mebibytes(bytes: number): string {
+  return `${Math.round(bytes / 1_048_576)} MiB`;
 }
 
 /** `site pilot logs`. */

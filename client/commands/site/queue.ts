@@ -106,7 +106,8 @@ async function setState(context: Context, name: string, state: QueueState): Prom
   const saved = await saveQueue(api, { ...writtenPart(shown), state }, "site queue");
   if (output.json) output.item("Queue", saved);
   else output.data(`Queue ${neutralise(saved.name)} ${saved.state}.`);
-  output.talk(`It ${MEANS[saved.state]}. Next  hyperpilot site why ${neutralise(saved.name)}`);
+  output.talk(`It ${MEANS[saved.state]}.`);
+  output.talk(`Next  hyperpilot site why ${neutralise(saved.name)}`);
   return EXIT.success;
 }
 

@@ -45,7 +45,8 @@ export const runQueues: Run = async ({ context }) => {
     return EXIT.success;
   }
   writeTable(output, QUEUES, items, "No queues. Add one: hyperpilot site queue add --help");
-  if (!output.stdout.isTty) return EXIT.success;
+  if (!output.stdout.isTty || items.length === 0) return EXIT.success;
+  output.talk("Pilots connected/wanted, batch jobs waiting+running, slots busy/all");
   const bad = items.find((queue) => queue.lastError !== null || queue.harvester === null);
   const idle = items.find((queue) => queue.pilots < queue.wantedPilots);
   const [first] = [bad, idle].filter((one) => one !== undefined);

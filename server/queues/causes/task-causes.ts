@@ -6,7 +6,7 @@ export const TASK_CAUSES: readonly Cause[] = [
     code: "queueNotNamed",
     words: [/is not among the queues that the task names/],
     means: "The search names other queues.",
-    remedy: "Its owner submits it with another --site, or with none.",
+    remedy: "Its owner submits it with another --queue (--site of phpo), or with none.",
   },
   {
     code: "steeringQueue",

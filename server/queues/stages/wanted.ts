@@ -12,8 +12,12 @@ import { count, okStage, stopStage, type Look, type Stage } from "./stage.ts";
 export function wantedStage(look: Look): Stage {
   const { queue, state, pilots } = look;
   const forbidden = forbiddenBy(look);
-  if (forbidden !== null && pilots.length === 0)
-    return stopStage("wanted", { sentence: forbidden.sentence, cause: forbidden.cause });
+  const isClosed = queue.state === "offline" || queue.state === "drain";
+  if (forbidden !== null && (pilots.length === 0 || isClosed)) {
+    const { sentence, cause } = forbidden;
+    const busy = pilots.length > 0 ? `; ${count(pilots.length, "pilot")} still connected` : "";
+    return stopStage("wanted", { sentence: sentence + busy, cause });
+  }
   if (state.wantedPilots > 0) {
     const most = `at most ${queue.limits.maxPilots} (limits.maxPilots)`;
     return okStage("wanted", `${count(state.wantedPilots, "pilot")} wanted, ${most}`);

@@ -7,6 +7,7 @@ import type { TestPilot } from "../../live.ts";
 import { BATCH_CAUSES } from "../../queues/causes/batch-causes.ts";
 import { causeIn, foundCause, type FoundCause } from "../../queues/causes/cause.ts";
 import { PILOT_CAUSES } from "../../queues/causes/pilot-causes.ts";
+import { ageText, count } from "../../queues/stages/stage.ts";
 import { lastWords, tellingLines } from "../../queues/job-lines.ts";
 
 type TestStage = QueueTestAnswer["stages"][number];
@@ -94,13 +95,15 @@ function capacityText(capacity: Capacity, slots: number): string {
   const walltime =
     walltimeLeftSeconds === null
       ? "no walltime known"
-      : `${Math.round(walltimeLeftSeconds)} s left`;
+      : `${ageText(walltimeLeftSeconds * 1_000)} of walltime left`;
+  // As queues state it.
+  const memory = `${Math.round(memoryBytes / 1_048_576)} MiB`;
   return [
-    `runtimes ${runtimes.join(", ")}`,
-    `${slots} ${slots === 1 ? "slot" : "slots"} in ${cpus} CPUs and ${formatBytes(memoryBytes)}`,
-    `${gpus.length} GPUs`,
+    `${count(slots, "slot")} in ${count(cpus, "CPU")} and ${memory}`,
+    gpus.length === 0 ? "no GPU" : count(gpus.length, "GPU"),
     `scratch ${formatBytes(scratchBytes)}`,
     walltime,
+    `runtimes ${runtimes.join(", ")}`,
   ].join("; ");
 }
 

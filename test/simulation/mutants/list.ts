@@ -270,7 +270,7 @@ export const MORE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "slots of drained nodes served",
-    file: "server/points/leases.ts",
+    file: "server/pilot-drain.ts",
     find: "  for (const slot of pilot.slots) setWaiting(turn.live, pilot, slot, false);\n",
     replace: "",
     why: "a node that breaks everything goes on breaking",
@@ -371,6 +371,14 @@ export const MORE_MUTANTS: readonly Mutant[] = [
     replace: "",
     why: "a point that goes round in a circle is never given up",
     breaks: ["rules", "resumed"],
+  },
+  {
+    name: "draws all of a run",
+    file: "server/tasks/apply.ts",
+    find: `task.spec.whileSteering === "random" ? Math.floor(wanted / 2) : 0;`,
+    replace: `task.spec.whileSteering === "random" ? wanted : 0;`,
+    why: "steering is left no point to propose",
+    breaks: ["fromSomewhere"],
   },
   {
     name: "drained queue goes on",

@@ -148,6 +148,27 @@ describe("what a pilot was granted", () => {
     assert.equal(memoryBytes, 4 * GIB);
   });
 
+  const asked = { cpus: 2, memoryMiB: 1_024, gpus: 0, walltimeSeconds: 600 };
+
+  it("is what its job asked for where the batch system states nothing: the node is others' too", () => {
+    const { cpus, memoryBytes, sources } = probed(HOST, { asked });
+    assert.deepEqual([cpus, memoryBytes], [2, GIB]);
+    assert.equal(sources["cpus"], "asked for");
+  });
+
+  it("is what the batch system states where that is more than was asked for", () => {
+    const slurm = { SLURM_JOB_ID: "7", SLURM_CPUS_ON_NODE: "8", SLURM_MEM_PER_NODE: "0" };
+    const onSlurm = probed(HOST, { asked, environment: slurm });
+    assert.deepEqual([onSlurm.cpus, onSlurm.memoryBytes], [8, 64 * GIB]);
+    const jobs = [
+      { JOB_ID: "7", NSLOTS: "4" },
+      { PBS_JOBID: "7.s", NCPUS: "4" },
+      { LSB_JOBID: "7", LSB_DJOB_NUMPROC: "4" },
+    ];
+    for (const environment of jobs) assert.equal(probed(HOST, { asked, environment }).cpus, 4);
+    assert.equal(probed(HOST, { asked, environment: { NCPUS: "4" } }).cpus, 2, "no job of PBS");
+  });
+
   it("does not follow hints about threads, which are none about grants", () => {
     assert.equal(probed(HOST, { environment: { OMP_NUM_THREADS: "1" } }).cpus, 16);
   });
