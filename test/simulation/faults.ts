@@ -37,6 +37,9 @@ const DEEDS: Readonly<Record<ActionKind, Deed>> = {
   retry: ({ users }, random) => users.retry(random),
   read: ({ users }) => users.read(),
   setQueue: ({ users }, random) => users.setQueue(random),
+  drainNode: ({ cluster, users }, random) =>
+    users.drainNode(random, `n${random.int(1, cluster.shape.nodes)}`),
+  drainPilot: ({ users }, random) => users.drainPilot(random),
   dropConnection: ({ cluster }, random) => {
     const open = cluster.network.connections();
     if (open.length > 0) cluster.network.cut(random.pick(open), "both");

@@ -1,5 +1,6 @@
 /** The rules for queues, nodes, tokens and submissions, and the way of each event to its rules. */
 import type { EventOf, HyperpilotEvent } from "../../server/events.ts";
+import type { NodeRef } from "./cooldowns.ts";
 import type { LeaseModel, Model } from "./model.ts";
 import { applyPoint } from "./model-points.ts";
 import { applyTask } from "./model-tasks.ts";
@@ -74,14 +75,14 @@ function renewed(model: Model, lease: LeaseModel): LeaseModel {
 function drain(model: Model, event: EventOf<"nodeDrained">): void {
   const key = `${event.queue}/${event.node}`;
   if (!event.drained) return void model.nodes.delete(key);
-  const node = model.nodes.get(key);
-  model.must(
-    (node?.losses ?? 0) >= LOSSES_TO_DRAIN && (node?.tasks.size ?? 0) >= TASKS_TO_DRAIN,
-    "offered",
-    () =>
-      `node ${key} is drained after ${node?.losses ?? 0} losses of ${node?.tasks.size ?? 0} tasks`,
-  );
   model.nodes.set(key, { losses: 0, tasks: new Set(), isDrained: true });
+}
+
+/** Whether the server may drain a node by itself. */
+export function mayDrain(model: Model, { queue, node }: NodeRef): boolean {
+  const health = model.nodes.get(`${queue}/${node}`);
+  if (health === undefined || health.isDrained) return false;
+  return health.losses >= LOSSES_TO_DRAIN && health.tasks.size >= TASKS_TO_DRAIN;
 }
 
 /** Nodes that had to be drained and were not. */

@@ -15,7 +15,7 @@ import { differenceOf, textOf } from "./compare.ts";
 import type { Invariant, Violation } from "./invariants.ts";
 import { BlobStore } from "./blob-store.ts";
 import { hasEnded, leaseKey, Model } from "./model.ts";
-import { applyEvent } from "./model-fleet.ts";
+import { applyEvent, mayDrain } from "./model-fleet.ts";
 import { isNodesFault, noteNodes } from "./node-checks.ts";
 import { SessionBook } from "./session-book.ts";
 import { casesOf, count, type Case, type Tally } from "./tally.ts";
@@ -102,8 +102,12 @@ export class Oracle {
       this.#countEvent(event);
       applyEvent(model, event);
     }
-    for (const effect of turn.effects)
-      if (effect.type === "toPilot" && effect.message.type === "stop") this.reached("stop sent");
+    for (const effect of turn.effects) {
+      if (effect.type !== "toPilot") continue;
+      if (effect.message.type === "stop") this.reached("stop sent");
+      if (effect.message.type === "drain" && isDrainOfPilot(item))
+        this.reached("pilot drained by somebody");
+    }
     checkTurn(full, expected);
     for (const effect of turn.effects) this.#needs.set(effect, core.seq);
     if (item.type === "command") this.#needs.set(item.command, core.seq);
@@ -155,6 +159,15 @@ export class Oracle {
       );
     }
     if (event.type === "leaseEnded") this.#checkBlame(event);
+    if (event.type === "nodeDrained") {
+      const command = item.type === "command" && item.command.type === "drainNode";
+      this.must(
+        command || (event.drained && mayDrain(this.model, event)),
+        "offered",
+        () => `node ${event.node} is ${event.drained ? "" : "not "}drained (${event.reason})`,
+      );
+      this.reached(command ? "node drained by somebody" : "node drained by the server");
+    }
     if (event.type === "checkpointStored") {
       const key = `${leaseKey(event.taskId, event.pointId, event.epoch)}#${event.seq}`;
       this.must(
@@ -379,6 +392,10 @@ export class Oracle {
       () => `${when} the state differs from the journal's: ${firstDifference(is, should)}`,
     );
   }
+}
+
+function isDrainOfPilot(item: InboxItem): boolean {
+  return item.type === "command" && item.command.type === "drainPilot";
 }
 
 function isNull(outcome: Outcome): boolean {

@@ -8,6 +8,8 @@ export interface SessionNote {
   session: string | null;
   /** Simulated time of the last message. */
   heardMs: number;
+  /** The pilot was told to take nothing further. */
+  isDrained: boolean;
   grantNo: number;
   /** Number of the grant of the present session that carried a lease, by its name. */
   grantOf: Map<string, number>;
@@ -58,6 +60,7 @@ function emptyNote(
     node,
     session,
     heardMs: nowMs,
+    isDrained: false,
     grantNo: 0,
     grantOf: new Map(),
     lacked: new Set(),

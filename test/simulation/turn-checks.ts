@@ -283,6 +283,7 @@ function checkEffects(turn: Turn, expected: Expected): void {
     if (effect.type !== "toPilot") continue;
     const { message } = effect;
     const note = sessions.bySession.get(effect.session);
+    if (message.type === "drain" && note !== undefined) note.isDrained = true;
     if (message.type === "grant") checkGrant(turn, { message, note, granted });
     if (message.type === "stop") {
       stopped.add(nameOfListed(message));
@@ -345,7 +346,7 @@ interface GrantCheck {
   readonly granted: Set<string>;
 }
 
-function checkGrant({ model }: Turn, { message, note, granted }: GrantCheck): void {
+function checkGrant({ model, events }: Turn, { message, note, granted }: GrantCheck): void {
   if (note === undefined)
     return model.report("answered", "a grant goes to a session without a pilot");
   model.must(
@@ -354,6 +355,13 @@ function checkGrant({ model }: Turn, { message, note, granted }: GrantCheck): vo
     () => `grant ${message.grantNo} follows ${note.grantNo}`,
   );
   note.grantNo = message.grantNo;
+  // The same grant may be sent again.
+  const isNew = events.some((event) => event.type === "leaseGranted");
+  model.must(
+    !isNew || !note.isDrained,
+    "offered",
+    () => `${note.pilotId} is drained and gets a grant`,
+  );
   for (const { taskId } of message.specs) note.specs.add(taskId);
   for (const item of message.items) {
     const name = nameOfListed(item);

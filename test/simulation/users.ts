@@ -111,6 +111,20 @@ export class Users {
     void this.#try({ type: "putQueue", config: { ...config, state } });
   }
 
+  /** An operator takes a node out of work, or lets it work again. */
+  drainNode(random: Random, node: string): void {
+    const queue = random.pick(this.#queues).name;
+    const drained = random.chance(0.6);
+    void this.#try({ type: "drainNode", queue, node, drained, reason: "" });
+  }
+
+  /** An operator has a pilot leave, or its job removed. */
+  drainPilot(random: Random): void {
+    const ids = [...this.#cluster.oracle.model.submissions.keys()];
+    if (ids.length === 0) return;
+    void this.#try({ type: "drainPilot", id: random.pick(ids), kill: random.chance(0.4) });
+  }
+
   /** Looks at all losses; what is shown must be what was recorded. */
   read(): void {
     const { oracle } = this.#cluster;
