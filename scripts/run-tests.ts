@@ -36,11 +36,19 @@ interface Step {
  * network namespaces.
  */
 const LONG_SYSTEM_TESTS = [
-  "founding-document",
+  "causes",
   "checkpoints",
+  "cli",
+  "faults-disk",
+  "faults-eviction",
+  "faults-harvester",
+  "faults-kill",
+  "faults-partition",
+  "faults-points",
+  "faults-zombie",
+  "founding-document",
   "kill-server",
   "steering-failures",
-  "cli",
 ].map((name) => `test/system/${name}.test.ts`);
 
 /** Suites that mostly wait for processes, with deadlines: what computes leaves them the processor. */
