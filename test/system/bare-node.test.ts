@@ -1,17 +1,15 @@
 /** The packed pilot on a node with nothing: a small Debian without Node.js and npm, whose network ends at the server. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { chmodSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { CauseRig } from "../support/cause-rig.ts";
-import { LOSS_IS_X, PROGRAM } from "../support/deployment.ts";
+import { LOSS_IS_X } from "../support/deployment.ts";
 import { fakeBatch } from "../support/fake-batch.ts";
+import { PILOT_ARCHIVE, unpackPilot } from "../support/packed-pilot.ts";
 import { requireImages, testbed } from "../support/testbed.ts";
 import { requireSites, Site } from "../support/site.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
-const REPOSITORY = dirname(dirname(dirname(PROGRAM)));
-const ARCHIVE = join(REPOSITORY, "dist", `hyperpilot-pilot-linux-${process.arch}.tar.gz`);
 /** docs/operations.md says about 33 MB. */
 const ARCHIVE_BYTES_MAX = 40e6;
 
@@ -34,11 +32,7 @@ describe("a bare node", function () {
     requireImages(this);
     chmodSync(directory.path, 0o755);
     const unpacked = join(shared, "pilot");
-    mkdirSync(unpacked, { recursive: true });
-    execFileSync(process.execPath, ["--import", "tsx", "scripts/pack-pilot.ts"], {
-      cwd: REPOSITORY,
-    });
-    execFileSync("tar", ["-xzf", ARCHIVE, "-C", unpacked]);
+    unpackPilot(unpacked);
     await node.start();
     rig = await CauseRig.start(shared, [node.outsideAddress]);
     const options = { name: "bare", site: "bare", pilotPackage: unpacked };
@@ -59,7 +53,7 @@ describe("a bare node", function () {
   });
 
   it("runs the packed pilot, which brings losses", async () => {
-    assert.ok(existsSync(ARCHIVE) && statSync(ARCHIVE).size < ARCHIVE_BYTES_MAX);
+    assert.ok(statSync(PILOT_ARCHIVE).size < ARCHIVE_BYTES_MAX);
     // The job starts again inside.
     const inside = node
       .words(["/bin/sh"])

@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import type { EventOf, HyperpilotEvent } from "../../server/events.ts";
 import { makeCertificate } from "../support/certificate.ts";
 import { Deployment, LOSS_IS_X, PROGRAM } from "../support/deployment.ts";
+import { unpackPilot } from "../support/packed-pilot.ts";
 import { requireSites, Site, SITE_USER } from "../support/site.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { testbed } from "../support/testbed.ts";
@@ -35,6 +36,7 @@ describe("two real sites", function () {
     chmodSync(directory.path, 0o755);
     mkdirSync(shared);
     cpSync(testbed.imageDirectory, join(shared, "image"), { recursive: true });
+    unpackPilot(join(shared, "pilot"));
     slurm = makeSite("slurm", "twoA", 111);
     htcondor = makeSite("htcondor", "twoB", 112);
     await Promise.all([slurm.site.start(), htcondor.site.start()]);
@@ -103,6 +105,7 @@ describe("two real sites", function () {
     const server = `https://${one.site.outsideAddress}:${new URL(deployment.address).port}`;
     const words = ["harvester", "--server", server, "--tokenFile", tokenFile];
     const options = ["--directory", own, "--name", one.queue, "--site", one.queue];
+    options.push("--pilotPackage", join(shared, "pilot"));
     one.harvester = one.site.spawn(
       ["node", PROGRAM, ...words, ...options, "--caFingerprint", deployment.fingerprint],
       SITE_USER,
