@@ -50,6 +50,10 @@ const LONG_SYSTEM_TESTS = [
   "kill-server",
   "steering-failures",
 ].map((name) => `test/system/${name}.test.ts`);
+/** So do these, which wait for batch systems. */
+const BATCH_SYSTEM_TESTS = ["bare-node", "batch-systems", "submissions", "two-sites"].map(
+  (name) => `test/system/${name}.test.ts`,
+);
 
 /** Suites that mostly wait for processes, with deadlines: what computes leaves them the processor. */
 const WAITING = ["contract", "system", "browser"];
@@ -70,11 +74,12 @@ async function main(): Promise<void> {
   try {
     const system = filesOf("system");
     const long = system.filter((file) => LONG_SYSTEM_TESTS.includes(file));
-    const rest = system.filter((file) => !LONG_SYSTEM_TESTS.includes(file));
+    const batch = system.filter((file) => BATCH_SYSTEM_TESTS.includes(file));
+    const rest = system.filter((file) => !long.includes(file) && !batch.includes(file));
     const checks = [check("types"), check("lint"), check("format")];
     // What computes runs beside what waits.
     await Promise.all([
-      runLane([...checks, suite("unit"), suite("simulation")], results),
+      runLane([...checks, suite("unit"), suite("simulation"), suite("system", batch)], results),
       runLane([suite("system", long)], results),
       runLane([suite("contract"), suite("system", rest), suite("browser")], results),
     ]);
