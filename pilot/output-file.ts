@@ -13,6 +13,8 @@ import {
 import { PILOT } from "../protocol/limits.ts";
 
 const CHUNK_BYTES = 64 * 1024;
+/** Each time less is left, unless the payload writes faster than a disk copies. */
+const CATCH_UP_TIMES_MAX = 8;
 
 export interface OutputBounds {
   readonly headBytesMax: number;
@@ -47,13 +49,27 @@ export function createOutputFile(path: string, bounds: OutputBounds = DEFAULT_BO
     if (writtenBytesBefore === 0)
       copyPart(path, headPath, { from: 0, to: bounds.headBytesMax }, "w");
     copyPart(path, tailPath, { from: sizeBytes - bounds.tailBytesMax, to: sizeBytes }, "w");
+    const copiedBytes = catchUp(sizeBytes);
     const file = openSync(path, "r+");
     try {
       ftruncateSync(file, 0);
     } finally {
       closeSync(file);
     }
-    writtenBytesBefore += sizeBytes;
+    writtenBytesBefore += copiedBytes;
+  }
+
+  /** What was written meanwhile may be the payload's last words. */
+  function catchUp(fromBytes: number): number {
+    let copiedBytes = fromBytes;
+    for (let times = 0; times < CATCH_UP_TIMES_MAX; times += 1) {
+      const nowBytes = sizeOf(path);
+      if (nowBytes <= copiedBytes) break;
+      const from = Math.max(copiedBytes, nowBytes - bounds.tailBytesMax);
+      copyPart(path, tailPath, { from, to: nowBytes }, "a");
+      copiedBytes = nowBytes;
+    }
+    return copiedBytes;
   }
 
   return {

@@ -1,6 +1,7 @@
 /** One search through the loss of everything but its server, at random moments. FAULTS_SEED=n repeats a run. */
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
+import { TASK } from "../../protocol/limits.ts";
 import { randomStream } from "../../server/samplers/random-stream.ts";
 import { makeCertificate } from "../support/certificate.ts";
 import { Deployment, LOSS_IS_X } from "../support/deployment.ts";
@@ -87,15 +88,17 @@ describe("a search that loses what it runs on", function () {
       );
     }
     const task = await deployment.untilEnded(taskId, 90_000);
-    assert.deepEqual([task.state, task.points.done], ["finished", POINTS], JSON.stringify(task));
+    // A payload that is killed alone has crashed, for all that its pilot can see: one point may have crashed three times.
+    const { done, hopeless } = task.points;
+    assert.deepEqual([task.state, done + hopeless], ["finished", POINTS], JSON.stringify(task));
+    assert.ok(hopeless <= Math.floor(containerKills / TASK.attemptsMax), `${hopeless} hopeless`);
     await Promise.all(sites.map((site) => site.close()));
     const judged = judgeJournal(await deployment.journalAfterStop(), taskId);
     console.log(
       `        seed ${SEED}: killed ${kills.pilot} pilots, ${kills.container} containers, ${kills.site} sites; ${judged.attempts.length} attempts, ${judged.interruptions.length} interruptions, ${judged.losses.size} losses`,
     );
-    assert.equal(judged.losses.size, POINTS);
-    assert.equal(judged.attempts.length, POINTS + judged.failedAttempts.length);
-    // A payload that is killed alone has crashed, for all that its pilot can see.
+    assert.equal(judged.losses.size, done);
+    assert.equal(judged.attempts.length, done + judged.failedAttempts.length);
     assert.ok(judged.failedAttempts.length <= containerKills, "only killed payloads used attempts");
     assert.ok(judged.interruptions.length >= 1);
   });

@@ -177,7 +177,7 @@ describe("Output of a payload in bubblewrap", function () {
     assert.ok(sizeBytes <= mostBytes && sizeBytes > mostBytes - 1_000, String(sizeBytes));
     const text = readFileSync(end.logFile!, "latin1");
     assert.ok(text.startsWith("first\nxxx"));
-    assert.ok(text.endsWith("xxx\nlast\n"));
+    assert.equal(text.slice(-200).replace(/^x+/, "xxx"), "xxx\nlast\n");
     assert.match(text, /\n\[\.\.\. \d+ bytes left out \.\.\.\]\n/);
     assert.equal(end.logTail.length, PILOT.inlineLogBytesMax);
   });
