@@ -17,6 +17,12 @@ export type Caller =
   | { readonly type: "boot"; readonly secret: string };
 export type UserCaller = Extract<Caller, { type: "user" }>;
 
+/** The caller of a route that the table opens to leases only. */
+export function leaseOf(caller: Caller): Extract<Caller, { type: "lease" }> {
+  if (caller.type === "lease") return caller;
+  throw new Error("a route of leases was opened without a lease");
+}
+
 /** The table. `roles`: any of them is enough. Pilots' credentials open their own routes and no others. */
 const ACCESS: Readonly<
   Record<Need, { readonly caller: Caller["type"] | "any"; readonly roles: readonly RoleName[] }>

@@ -7,10 +7,11 @@ import { HyperpilotError } from "../../protocol/errors.ts";
 import { SERVER, TASK } from "../../protocol/limits.ts";
 import type { BlobRef } from "../../protocol/pilot-messages.ts";
 import type { LeaseFileKind } from "../../protocol/routes.ts";
+import { leaseOf } from "../auth/access.ts";
 import { taskOfLease } from "../auth/lease-tokens.ts";
 import type { Core, Point, Task } from "../core.ts";
 import { SERVER_PRINCIPAL } from "../gateway/boot-secrets.ts";
-import type { Call, Handlers } from "./call.ts";
+import type { Handlers } from "./call.ts";
 import { pointIn, visibleTask, type RestDeps } from "./context.ts";
 import { announcedBytes, bodyOf } from "./uploads.ts";
 
@@ -122,8 +123,3 @@ const TOO_MANY_UPLOADS = {
   message: `The server takes ${SERVER.leaseFileUploadsMax} files of evaluations at a time.`,
   remedy: "Try again in a few seconds.",
 } as const;
-
-function leaseOf(caller: Call<"putLeaseFile">["caller"]) {
-  if (caller.type === "lease") return caller;
-  throw new Error("a route of leases was opened without a lease");
-}

@@ -3,10 +3,11 @@ import { z } from "zod";
 import { HyperpilotError } from "../../protocol/errors.ts";
 import { PilotSessionRequest } from "../../protocol/pilot-messages.ts";
 import { PILOT, SERVER } from "../../protocol/limits.ts";
+import { leaseOf } from "../auth/access.ts";
 import { taskOfLease } from "../auth/lease-tokens.ts";
 import { steeringInput } from "../tasks/steering-files.ts";
 import { exchangeBootSecret } from "../gateway/boot-secrets.ts";
-import type { Call, Handlers } from "./call.ts";
+import type { Handlers } from "./call.ts";
 import type { RestDeps } from "./context.ts";
 import { refusedInput } from "./refused-input.ts";
 import { readBytes } from "./uploads.ts";
@@ -96,11 +97,6 @@ const TOO_MANY_UPLOADS = {
   message: `The server takes ${SERVER.logUploadsMax} uploads of output at a time.`,
   remedy: "Try again in a few seconds.",
 } as const;
-
-function leaseOf(caller: Call<"putLog">["caller"]) {
-  if (caller.type === "lease") return caller;
-  throw new Error("a route of leases was opened without a lease");
-}
 
 /** Refuses a node whose clock is far from ours, before its pilot counts as connected. Errors: E_CONFIG. */
 function checkClock(nodeMs: number, ourMs: number): void {

@@ -1,5 +1,6 @@
 /** Routes of users' secrets; values come in and go to pilots with a lease, and are in no answer to a user. */
 import { HyperpilotError } from "../../protocol/errors.ts";
+import { leaseOf } from "../auth/access.ts";
 import { taskOfLease } from "../auth/lease-tokens.ts";
 import type { Handlers } from "./call.ts";
 import type { RestDeps } from "./context.ts";
@@ -26,8 +27,7 @@ export function secretHandlers(deps: RestDeps): Pick<Handlers, SecretRoutes> {
       return null;
     },
     registryCredential: async ({ caller, query: { registry } }) => {
-      if (caller.type !== "lease") throw new Error("a route of leases was opened without a lease");
-      const { item, epoch } = caller;
+      const { item, epoch } = leaseOf(caller);
       const owner = await engine.read((core) => taskOfLease(core, item, epoch).owner);
       return { credential: await secrets.get(owner, registry) };
     },
