@@ -198,8 +198,9 @@ function tellWanted(turn: Turn, harvester: LiveHarvester, wanted: Wanted): void 
   const most = isHolder ? mostPilots(turn, queue.name, wantedPilots) : 0;
   const pilots = Math.max(0, most - foreign);
   const servedBy = isHolder ? null : holder === null ? "nobody yet" : holderText(holder);
-  const signature = JSON.stringify([queue, pilots, connected, servedBy]);
-  if (harvester.wantedSent.get(queue.name)?.signature === signature) return;
+  const signature = JSON.stringify([pilots, connected, servedBy]);
+  const sent = harvester.wantedSent.get(queue.name);
+  if (sent?.signature === signature && sent.queue === queue) return;
   harvester.wantedSent.set(queue.name, { signature, queue });
   effect(turn, {
     type: "toHarvester",

@@ -39,7 +39,7 @@ export class Oracle {
   /** A snapshot as it would lie on disk, made of the journal up to one of its events. */
   #snapshot: { readonly seq: number; readonly sections: readonly Uint8Array[] } | null = null;
   /** For each effect and command, the event up to which the journal must be on disk before anybody hears of it. */
-  readonly #needs = new WeakMap<object, number>();
+  readonly #needs = new Map<object, number>();
   /** Writes of pilots: what each of them has sent under a lease, by sequence number. */
   readonly #sent = new Map<string, Outcome>();
   readonly #sentStates = new Map<string, string>();

@@ -79,6 +79,8 @@ export function addTotals(sum: Totals, part: Totals): void {
   addTally(sum.tally, part.tally);
 }
 
+/** Each worker has a core: helper threads of the engine only cost, and most of what a seed makes is garbage at its end. A third of the time. */
+const ENGINE_FLAGS = ["--single-threaded", "--max-semi-space-size=64"];
 /** What a worker process is started with, in its arguments. */
 export const WORKER_FLAG = "--worker";
 
@@ -100,7 +102,7 @@ function runWorker(options: RunOptions): Promise<Totals> {
     const worker = fork(
       new URL("./main.ts", import.meta.url),
       [WORKER_FLAG, JSON.stringify(options)],
-      { execArgv: ["--import", "tsx"] },
+      { execArgv: [...ENGINE_FLAGS, "--import", "tsx"] },
     );
     let totals: Totals | null = null;
     worker.on("message", (message) => {
