@@ -63,6 +63,11 @@ export const SERVER = {
   /** How often blobs that nothing refers to are looked for, and how long one must have been such. */
   blobSweepIntervalMs: 3_600_000,
   blobUnreferencedMs: 24 * 3_600_000,
+  /** Points of a search that ended this long ago leave memory, when nobody has asked for them since the last look. */
+  endedInMemoryMs: 7 * 24 * 3_600_000,
+  endedLookIntervalMs: 600_000,
+  /** Points that are written at a time, between which the server does other things. */
+  endedPointsPerWrite: 1_000,
   /** Uploads of output at a time: each is held in memory. */
   logUploadsMax: 32,
   /** Streams of one search's changes that are open at a time, and the least time between two events of one. */

@@ -4,7 +4,7 @@ import { valueAt } from "../protocol/queue-fields.ts";
 import { isFinal } from "../protocol/states.ts";
 import { applyPointEvent } from "./points/apply.ts";
 import { applyTaskEvent } from "./tasks/apply.ts";
-import { nodeKey, type Core, type ValueOrigin } from "./core.ts";
+import { nodeKey, pendingCount, type Core, type ValueOrigin } from "./core.ts";
 import type { EventOf, HyperpilotEvent } from "./events.ts";
 
 /** Applies `event` as the next of the journal. Throws on an event that contradicts the state: a bug or a broken journal. */
@@ -53,7 +53,8 @@ function startIncarnation(core: Core, event: EventOf<"serverRestored">): void {
   core.nextTaskId = Math.max(core.nextTaskId, event.nextTaskId);
   for (const task of core.tasks.values()) {
     if (task.run !== null) task.run.epoch = [event.incarnation, task.run.epoch[1]];
-    for (const point of task.points.values()) {
+    // Points of what ended long ago need not come back to memory for it.
+    for (const point of pendingCount(task) === 0 ? [] : task.points.values()) {
       if (isFinal(point.state)) continue;
       point.epoch = [event.incarnation, point.epoch[1]];
       point.lastSeq = 0;

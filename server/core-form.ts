@@ -17,33 +17,13 @@ import {
   type ValueOrigin,
 } from "./core.ts";
 import { asIs, mapOf, rowOf, setOf, type FieldForms, type Form } from "./plain-form.ts";
-import { compactPoint } from "./points/compact-points.ts";
+import { POINT, pointOfRow, rowOfPoint } from "./points/point-form.ts";
+import { PointTable } from "./points/point-table.ts";
 import { ReadyPoints } from "./points/ready-points.ts";
 import { segmentOf } from "./tasks/segments.ts";
 
 /** Rows of one section at most: bounds its size. */
 const ROWS_MAX = 1_000;
-
-const POINT: FieldForms<Point> = {
-  id: asIs(),
-  text: asIs(),
-  segment: asIs(),
-  run: asIs(),
-  retryOf: asIs(),
-  state: asIs(),
-  epoch: asIs(),
-  lastSeq: asIs(),
-  lease: asIs(),
-  jobId: asIs(),
-  node: asIs(),
-  attempts: asIs(),
-  interruptions: asIs(),
-  interruptionsInRow: asIs(),
-  loss: asIs(),
-  historySeq: asIs(),
-  files: asIs(),
-  retried: asIs(),
-};
 
 const JOB: FieldForms<Job> = {
   id: asIs(),
@@ -85,8 +65,8 @@ const RUN: FieldForms<OpenRun> = {
 };
 const run = rowOf(RUN);
 
-/** Of a segment's points each says itself whose it is; its best one is told apart. */
-type ApartOfSegment = "points" | "best";
+/** Its best point is told apart. */
+type ApartOfSegment = "best";
 
 const SEGMENT: FieldForms<Omit<SegmentState, ApartOfSegment>> = {
   index: asIs(),
@@ -125,7 +105,7 @@ const TASK: FieldForms<Omit<Task, Apart>> = {
     toPlain: (segments) => segments.map((one) => segment.toPlain(one)),
     fromPlain: (plain) => {
       const rows = (plain as unknown[]).map((row) => segment.fromPlain(row));
-      return rows.map((row) => ({ ...row, points: null, best: null }));
+      return rows.map((row) => ({ ...row, best: null }));
     },
   },
   asking: setOf(),
@@ -188,7 +168,6 @@ const SCALARS: FieldForms<Pick<Core, Scalar>> = {
   nextTaskId: asIs(),
 };
 
-const POINT_ROW = rowOf(POINT);
 const TASK_ROW = rowOf(TASK);
 const SCALAR_ROW = rowOf(SCALARS);
 
@@ -250,7 +229,7 @@ export function* sectionsOf(core: Core): Generator<Section> {
 function* sectionsOfTask(task: Task): Generator<Section> {
   yield ["task", TASK_ROW.toPlain(task)];
   for (const points of blocksOf(task.points.values()))
-    yield ["points", task.id, points.map((point) => POINT_ROW.toPlain(point))];
+    yield ["points", task.id, points.map(rowOfPoint)];
   for (const points of blocksOf(task.ready.waiting(isReady)))
     yield ["ready", task.id, points.map(({ id }) => id)];
   const bestOfSegments = task.segments.map(({ best }) => best?.id ?? null);
@@ -301,10 +280,9 @@ function addSection(core: Core, name: string, content: readonly unknown[]): void
       return void Object.assign(core, SCALAR_ROW.fromPlain(content[0]));
     case "task": {
       const read = TASK_ROW.fromPlain(content[0]);
-      const isSegmented = read.spec.segments.length > 0;
-      const segments = read.segments.map((one) => ({ ...one, points: isSegmented ? [] : null }));
-      const ready = new ReadyPoints<Point>(segments.length);
-      const task: Task = { ...read, segments, points: new Map(), ready, best: null };
+      const points = new PointTable<Point>(read.spec.segments.length);
+      const ready = new ReadyPoints<Point>(read.segments.length);
+      const task: Task = { ...read, points, ready, best: null };
       return void core.tasks.set(task.id, task);
     }
     case "points":
@@ -339,12 +317,11 @@ function addSection(core: Core, name: string, content: readonly unknown[]): void
 
 function addPoints(task: Task, rows: readonly unknown[]): void {
   for (const row of rows) {
-    const point = compactPoint(POINT_ROW.fromPlain(row));
+    const point = pointOfRow(row);
     // One string for all points of a job, as where it was granted.
     const job = task.jobs.get(point.jobId);
     if (job?.node === point.node) point.node = job.node;
-    task.points.set(point.id, point);
-    segmentOf(task, point.segment).points?.push(point);
+    task.points.add(point);
   }
 }
 

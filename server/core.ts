@@ -17,6 +17,7 @@ import type { QueueConfig } from "../protocol/queue.ts";
 import type { PointState, TaskState } from "../protocol/states.ts";
 import type { EffectiveLimits, Limits, TaskSpecification } from "../protocol/task.ts";
 import type { Role } from "./events.ts";
+import type { PointTable } from "./points/point-table.ts";
 import type { ReadyPoints } from "./points/ready-points.ts";
 
 export interface Lease {
@@ -82,8 +83,6 @@ export interface SegmentState {
   /** Its place in the list: hpogrid's `model_id`. */
   readonly index: number;
   readonly counts: Record<PointState, number>;
-  /** In the order of their ids; null in a task without segments, whose list is {@link Task.points}. */
-  readonly points: Point[] | null;
   /** Points made by steering or drawn at random; retries are not among them. */
   generated: number;
   /** Why this segment will not be asked for any more. */
@@ -157,7 +156,7 @@ export interface Task {
   round: number;
   limits: Limits;
   effective: EffectiveLimits;
-  readonly points: Map<PointId, Point>;
+  readonly points: PointTable<Point>;
   readonly ready: ReadyPoints<Point>;
   readonly counts: Record<PointState, number>;
   /** At least one. Sums over all of them are kept here in the task. */

@@ -1,4 +1,5 @@
 /** The server, put together: journal, core, engine, sockets, routes. Knows no signals and ends no process. */
+import { readFileSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -20,7 +21,9 @@ import { openDiskBlobs } from "./blobs/disk-blobs.ts";
 import { createKeptBlobs, startSweeping } from "./blobs/kept-blobs.ts";
 import { createAddressCheck, isLoopback, type ServerConfig } from "./config.ts";
 import { openDataDirectory, openServerKey } from "./data-directory.ts";
+import type { Core } from "./core.ts";
 import { createExecutor } from "./effects.ts";
+import { openEndedPoints, startLettingGo } from "./ended-points.ts";
 import { createEngine, startTicking, type RunningEngine } from "./engine-loop.ts";
 import { createBootSecretIssuer, SERVER_PRINCIPAL } from "./gateway/boot-secrets.ts";
 import { listenForPeers } from "./gateway/listener.ts";
@@ -157,6 +160,8 @@ async function openMiddle(
   });
   const sweeping = startSweeping({ blobs, clock, log });
   closers.push(() => sweeping.stop());
+  const lettingGo = await letEndedPointsGo(core, config, ports);
+  closers.push(() => lettingGo.stop());
   const logs = createLogs(join(config.data, "evaluation-logs"));
   const leaseTokens = createLeaseTokens(key);
   const asker = createAsker();
@@ -190,6 +195,17 @@ async function openMiddle(
     engine: () => engine,
   });
   return { engine, sessions, journal, blobs, logs, leaseTokens };
+}
+
+async function letEndedPointsGo(
+  core: Core,
+  config: ServerConfig,
+  { clock, log }: ProgramPorts,
+): Promise<{ stop(): Promise<void> }> {
+  const directory = join(config.data, "ended-points");
+  const readNow = (path: string): Uint8Array => readFileSync(path);
+  const ended = await openEndedPoints({ core, directory, disk: systemDisk, readNow, clock });
+  return startLettingGo(ended, { clock, log });
 }
 
 /** Without a certificate, only this machine and the proxies are heard at all. */

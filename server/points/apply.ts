@@ -133,11 +133,10 @@ function generate(task: Task, event: EventOf<"pointGenerated">): void {
     files: null,
     retried: false,
   };
-  task.points.set(point.id, point);
+  task.points.add(point);
   const segment = segmentOf(task, point.segment);
   task.counts.ready += 1;
   segment.counts.ready += 1;
-  segment.points?.push(point);
   task.ready.push(point);
   if (event.retryOf === null) {
     task.generated += 1;

@@ -5,6 +5,7 @@ import { effectiveLimits, isBuiltin, searchCount, TaskSpecification } from "../.
 import type { AskedSegment, Core, Task } from "../core.ts";
 import type { EventOf } from "../events.ts";
 import { refer } from "../points/files.ts";
+import { PointTable } from "../points/point-table.ts";
 import { ReadyPoints } from "../points/ready-points.ts";
 import {
   createSegments,
@@ -136,7 +137,7 @@ function defineTask(core: Core, event: EventOf<"taskDefined">): void {
     round: 1,
     limits: spec.limits,
     effective: limitsOf(spec, spec.limits),
-    points: new Map(),
+    points: new PointTable(spec.segments.length),
     ready: new ReadyPoints(segments.length),
     counts: emptyCounts(),
     segments,

@@ -18,7 +18,6 @@ export function createSegments(spec: TaskSpecification): SegmentState[] {
   return Array.from({ length: Math.max(1, length) }, (_, index) => ({
     index,
     counts: emptyCounts(),
-    points: length > 0 ? [] : null,
     generated: 0,
     askingEnded: null,
     newsForSteering: true,
@@ -41,7 +40,7 @@ export function segmentOf(task: Task, index: number): SegmentState {
 
 /** Points of one segment, in the order of their ids. */
 export function pointsOf(task: Task, segment: SegmentState): Iterable<Point> {
-  return segment.points ?? task.points.values();
+  return task.points.ofSegment(segment.index) ?? task.points.values();
 }
 
 /** Points of a segment that wait for a loss. */

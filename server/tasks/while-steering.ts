@@ -61,7 +61,7 @@ const knownOf = new WeakMap<SegmentState, Known>();
 function look(task: Task, segment: SegmentState, space: readonly Parameter[]): Known {
   const known = knownOf.get(segment) ?? { texts: new Set<string>(), seen: 0, triedAt: -1 };
   knownOf.set(segment, known);
-  const { points } = segment;
+  const points = task.points.ofSegment(segment.index);
   for (; known.seen < (points?.length ?? task.points.size); known.seen += 1) {
     const point = points === null ? task.points.get(String(known.seen)) : points[known.seen];
     if (point === undefined) continue;

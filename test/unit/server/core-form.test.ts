@@ -22,7 +22,12 @@ function waiting(task: Task): Point[] {
 function comparable(core: Core): unknown {
   return {
     ...core,
-    tasks: [...core.tasks.values()].map((task) => ({ ...task, ready: waiting(task) })),
+    tasks: [...core.tasks.values()].map((task) => ({
+      ...task,
+      points: [...task.points.values()],
+      bySegment: task.segments.map(({ index }) => task.points.ofSegment(index)),
+      ready: waiting(task),
+    })),
     activeTasks: [...core.activeTasks].map(({ id }) => id),
     leasesByPilot: [...core.leasesByPilot].map(([pilot, leases]) => [
       pilot,

@@ -78,7 +78,8 @@ describe("a server that was restored from a backup", () => {
     assert.deepEqual(regranted.epoch, [1, 2]);
     assert.deepEqual(comesWith(pilot, restored, regranted), ["stale"]);
     const known = restored.task(first.id).points;
-    while (known.has((pilot.lease().item as { pointId: string }).pointId)) pilot.loss(0.5);
+    while (known.get((pilot.lease().item as { pointId: string }).pointId) !== undefined)
+      pilot.loss(0.5);
     assert.deepEqual(comesWith(pilot, restored, pilot.loss(0.5)), ["stale"]);
     world.command({ type: "controlTask", taskId: first.id, action: "kill" });
     const later = world.submit({}, { maxPoints: 2 });

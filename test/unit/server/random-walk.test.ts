@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { TASK } from "../../../protocol/limits.ts";
+import { decodeTrusted, encode } from "../../../protocol/codec.ts";
 import type { BlobRef } from "../../../protocol/pilot-messages.ts";
 import { isEnded, isFinal, POINT_STATES } from "../../../protocol/states.ts";
 import { apply } from "../../../server/apply.ts";
@@ -9,6 +10,7 @@ import { QueueConfig } from "../../../protocol/queue.ts";
 import { randomStream, type RandomStream } from "../../../server/samplers/random-stream.ts";
 import type { TaskSpecificationInput } from "../../../protocol/task.ts";
 import type { ProposedPart } from "../../../server/inbox.ts";
+import { pointOfRow, rowOfPoint } from "../../../server/points/point-form.ts";
 import {
   isSegmented,
   pointsOf,
@@ -39,6 +41,7 @@ class Walk {
   private readonly epochs = new Map<string, readonly [number, number]>();
 
   private answered = 0;
+  letGoTables = 0;
   /** Events that were looked at. */
   private looked = 0;
 
@@ -80,6 +83,7 @@ class Walk {
       () => this.control(),
       () => this.changeLimits(),
       () => this.retry(),
+      () => this.letGo(),
     ];
     actions[this.random.below(actions.length)]?.();
   }
@@ -321,6 +325,21 @@ class Walk {
     this.try(() => this.world.command({ type: "retryPoints", taskId: task.id, pointIds }));
   }
 
+  /** Points of what has ended leave memory; whatever happens next brings them back. */
+  private letGo(): void {
+    for (const { state, points, ready, best, segments } of this.tasks) {
+      if (!isEnded(state) || !points.isLoaded) continue;
+      const rows = [...points.values()].map((point) => encode(rowOfPoint(point)));
+      const kept = [best, ...segments.map((segment) => segment.best)];
+      ready.compact((point) => point.state === "ready");
+      points.release(
+        kept.filter((point) => point !== null),
+        () => rows.map((row) => pointOfRow(decodeTrusted(row))),
+      );
+      this.letGoTables += 1;
+    }
+  }
+
   /** Every reference is counted, no other is, and a final point holds no more checkpoints than its task keeps. */
   private checkBlobs(): void {
     const counted = new Map<string, number>();
@@ -504,7 +523,11 @@ function comparable(core: Core): unknown {
     leasesByPilot: [...core.leasesByPilot]
       .map(([pilot, leases]) => [pilot, [...leases.keys()].sort()])
       .sort(),
-    tasks: [...core.tasks.values()].map(({ ready: _ready, ...task }) => task),
+    tasks: [...core.tasks.values()].map(({ ready: _ready, points, ...task }) => ({
+      ...task,
+      points: [...points.values()],
+      bySegment: task.segments.map(({ index }) => points.ofSegment(index)),
+    })),
   };
 }
 
@@ -512,7 +535,7 @@ describe("a random walk through a task's life", function () {
   this.timeout(SEEDS * 150);
 
   it("keeps every invariant at every step, is rebuilt from its events, and ends once pilots are healthy", () => {
-    const made = { drawn: 0, inSegments: 0, proposed: 0 };
+    const made = { drawn: 0, inSegments: 0, proposed: 0, letGo: 0 };
     for (let seed = 1; seed <= SEEDS; seed += 1) {
       const walk = new Walk(seed);
       try {
@@ -521,6 +544,7 @@ describe("a random walk through a task's life", function () {
           walk.check();
         }
         walk.heal();
+        made.letGo += walk.letGoTables;
         walk.check();
         for (const task of walk.tasks) {
           for (const { run, retryOf, segment } of task.points.values()) {

@@ -1,0 +1,169 @@
+/**
+ * Points of searches that ended long ago leave memory: they lie in files of this process, one per search, and come back when
+ * somebody asks for them. The files hold nothing that journal and snapshots do not hold, and are made anew by every process.
+ */
+import { createHash, type Hash } from "node:crypto";
+import { join } from "node:path";
+import type { Clock, Timer } from "../common/clock.ts";
+import type { Logger } from "../common/log.ts";
+import { decodeTrusted, encode } from "../protocol/codec.ts";
+import { errorText, HyperpilotError } from "../protocol/errors.ts";
+import type { TaskId } from "../protocol/ids.ts";
+import { SERVER } from "../protocol/limits.ts";
+import { isEnded } from "../protocol/states.ts";
+import type { Core, Point, Task } from "./core.ts";
+import type { Disk, NewFile } from "./disk.ts";
+import { pointOfRow, rowOfPoint } from "./points/point-form.ts";
+
+export interface EndedPointsDeps {
+  readonly core: Core;
+  /** Emptied at the start; nobody else writes there. */
+  readonly directory: string;
+  readonly disk: Disk;
+  /** The whole content, at once: what asks for points cannot wait. */
+  readonly readNow: (path: string) => Uint8Array;
+  readonly clock: Clock;
+}
+
+/** Points as they were written, in blocks. */
+interface Written {
+  /** Of the task; it grows with every change. */
+  readonly version: number;
+  readonly path: string;
+  readonly blockBytes: readonly number[];
+  readonly sha256: string;
+}
+
+export interface EndedPoints {
+  /** Lets go what may go now. Returns the number of tasks. */
+  look(): Promise<number>;
+}
+
+/** Errors of `look`: those of the disk; everything that was let go before can be read. */
+export async function openEndedPoints(deps: EndedPointsDeps): Promise<EndedPoints> {
+  const { core, directory, disk, clock } = deps;
+  await disk.remove(directory);
+  await disk.makeDirectory(directory);
+  const written = new Map<TaskId, Written>();
+
+  async function letGo(task: Task): Promise<boolean> {
+    let copy = written.get(task.id);
+    if (copy?.version !== task.version) {
+      copy = await writePoints(deps, task);
+      written.set(task.id, copy);
+    }
+    // While it was written somebody may have looked, or have begun a new round.
+    if (task.points.takeUse() || copy.version !== task.version || !isEnded(task.state))
+      return false;
+    task.ready.compact(({ state }) => state === "ready");
+    const of = copy;
+    const best = [task.best, ...task.segments.map((segment) => segment.best)];
+    task.points.release(
+      best.filter((point) => point !== null),
+      () => readPoints(deps, task.id, of),
+    );
+    return true;
+  }
+
+  return {
+    async look() {
+      const beforeMs = clock.wallMs() - SERVER.endedInMemoryMs;
+      let released = 0;
+      for (const task of [...core.tasks.values()]) {
+        const { endedAtMs, points } = task;
+        if (endedAtMs === null || endedAtMs > beforeMs || !isEnded(task.state)) continue;
+        if (!points.isLoaded || points.size === 0 || points.takeUse()) continue;
+        if (await letGo(task)) released += 1;
+      }
+      return released;
+    },
+  };
+}
+
+async function writePoints({ disk, directory }: EndedPointsDeps, task: Task): Promise<Written> {
+  const { version } = task;
+  const path = join(directory, String(task.id));
+  const points = [...task.points.values()];
+  task.points.takeUse();
+  const hash = createHash("sha256");
+  const blockBytes: number[] = [];
+  const file = await disk.create(`${path}.new`);
+  try {
+    for (let first = 0; first < points.length; first += SERVER.endedPointsPerWrite) {
+      const block = points.slice(first, first + SERVER.endedPointsPerWrite);
+      blockBytes.push(await writeBlock(file, block, hash));
+    }
+  } finally {
+    await file.close();
+  }
+  await disk.rename(`${path}.new`, path);
+  return { version, path, blockBytes, sha256: hash.digest("hex") };
+}
+
+async function writeBlock(file: NewFile, points: readonly Point[], hash: Hash): Promise<number> {
+  const bytes = encode(points.map(rowOfPoint));
+  hash.update(bytes);
+  await file.write(bytes);
+  return bytes.length;
+}
+
+function readPoints({ readNow }: EndedPointsDeps, taskId: TaskId, written: Written): Point[] {
+  const { path, blockBytes, sha256 } = written;
+  let bytes: Uint8Array;
+  try {
+    bytes = readNow(path);
+  } catch (error) {
+    throw notReadable(taskId, path, errorText(error));
+  }
+  if (createHash("sha256").update(bytes).digest("hex") !== sha256)
+    throw notReadable(taskId, path, "It is not what was written.");
+  const points: Point[] = [];
+  let first = 0;
+  for (const length of blockBytes) {
+    const rows = decodeTrusted(bytes.subarray(first, first + length)) as unknown[];
+    for (const row of rows) points.push(pointOfRow(row));
+    first += length;
+  }
+  return points;
+}
+
+function notReadable(taskId: TaskId, path: string, why: string): HyperpilotError {
+  return new HyperpilotError({
+    code: "E_INTERNAL",
+    message: `The points of task ${taskId}, which ended long ago, cannot be read from ${path}.`,
+    why,
+    remedy: "Nothing is lost: start the server again, and they come from the journal.",
+  });
+}
+
+/** Looks at a fixed interval until `stop`, which waits for a look that goes on. */
+export function startLettingGo(
+  ended: EndedPoints,
+  { clock, log }: { readonly clock: Clock; readonly log: Logger },
+): { stop(): Promise<void> } {
+  let running: Promise<void> = Promise.resolve();
+  let isStopped = false;
+  let timer: Timer;
+  const look = async (): Promise<void> => {
+    try {
+      const tasks = await ended.look();
+      if (tasks > 0) log.info("endedPointsLetGo", { tasks });
+    } catch (error) {
+      log.warn("endedPointsKept", { error: errorText(error) });
+    }
+    if (!isStopped) schedule();
+  };
+  const schedule = (): void => {
+    timer = clock.setTimer(SERVER.endedLookIntervalMs, () => {
+      running = look();
+    });
+  };
+  schedule();
+  return {
+    stop: () => {
+      isStopped = true;
+      timer.cancel();
+      return running;
+    },
+  };
+}
