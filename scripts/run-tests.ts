@@ -28,7 +28,7 @@ const CHECKS = {
 function cached(check: "types" | "lint" | "format"): string[] {
   if (check === "types") return ["--incremental", "--tsBuildInfoFile", ".cache/types"];
   // A file may break a rule because of types in another one, which its own cache entry does not know: the last word has a run without.
-  if (check === "lint" && process.env["CI"] !== undefined) return [];
+  if (check === "lint" && (process.env["CI"] ?? "") !== "") return [];
   return ["--cache", "--cache-strategy", "content", "--cache-location", `.cache/${check}`];
 }
 

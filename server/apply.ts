@@ -53,8 +53,9 @@ function startIncarnation(core: Core, event: EventOf<"serverRestored">): void {
   core.nextTaskId = Math.max(core.nextTaskId, event.nextTaskId);
   for (const task of core.tasks.values()) {
     if (task.run !== null) task.run.epoch = [event.incarnation, task.run.epoch[1]];
-    // Points of what ended long ago need not come back to memory for it.
-    for (const point of pendingCount(task) === 0 ? [] : task.points.values()) {
+    // What nothing can be granted of may be out of memory, and stays there.
+    const mayGoOn = pendingCount(task) + task.counts.notEvaluated > 0;
+    for (const point of mayGoOn ? task.points.values() : []) {
       if (isFinal(point.state)) continue;
       point.epoch = [event.incarnation, point.epoch[1]];
       point.lastSeq = 0;

@@ -406,7 +406,7 @@ export const MORE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "snapshot forgets a count",
-    file: "server/core-form.ts",
+    file: "server/points/point-form.ts",
     find: "  interruptionsInRow: asIs(),\n",
     replace: "",
     why: "after a restart from a snapshot points are given up too late",
