@@ -16,6 +16,7 @@ import {
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { BUNDLED } from "./bundled.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const directory = join(root, "dist", "pilot-package");
@@ -27,18 +28,7 @@ mkdirSync(directory, { recursive: true });
 await build({
   entryPoints: [join(root, "pilot", "standalone.ts")],
   outfile: join(directory, "pilot.mjs"),
-  bundle: true,
-  platform: "node",
-  format: "esm",
-  target: "node20.19",
-  // Native helpers of packages: each package works without them.
-  external: ["msgpackr-extract", "bufferutil", "utf-8-validate", "fsevents"],
-  // Some packages are CommonJS inside and ask for Node's own modules by require.
-  banner: {
-    js: 'import { createRequire as hyperpilotRequire } from "node:module"; const require = hyperpilotRequire(import.meta.url);',
-  },
-  legalComments: "none",
-  logLevel: "warning",
+  ...BUNDLED,
 });
 copyFileSync(join(root, "pilot", "start.sh"), join(directory, "start.sh"));
 copyFileSync(process.execPath, join(directory, "node"));

@@ -1,7 +1,7 @@
 /** Server, harvester and pilots of one data directory, for as long as something is done with them. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { hyperpilotFile } from "../../common/program-files.ts";
 import type { Context } from "../context.ts";
 import { lockDataDirectory } from "./lock.ts";
 import { answeringServer } from "./readiness.ts";
@@ -118,11 +118,7 @@ export function logDirectory(data: string): string {
 
 /** The command `hyperpilot`, which alone starts programs, with the present one's Node and its options. */
 function programArgv(selfArgv: readonly string[]): string[] {
-  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  return [
-    ...selfArgv.slice(0, -1),
-    fileURLToPath(new URL(`../main.${extension}`, import.meta.url)),
-  ];
+  return [...selfArgv.slice(0, -1), hyperpilotFile()];
 }
 
 const END_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;

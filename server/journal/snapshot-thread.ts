@@ -1,6 +1,7 @@
 /** The other side of the snapshot worker: feeds it records as fast as it takes them, and no faster. */
 import { once } from "node:events";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
+import { startThread } from "../../common/program-files.ts";
 import { HyperpilotError, type ErrorParts } from "../../protocol/errors.ts";
 import type { Head, Journal } from "./journal.ts";
 import type { StoredRecord } from "./record-store.ts";
@@ -44,7 +45,7 @@ export async function checkChain(
 }
 
 async function runJob(journal: Records, job: WorkerJob, signal: AbortSignal): Promise<unknown> {
-  const worker = startWorker(job);
+  const worker = startThread("snapshots", job);
   const stop = (): void => void worker.terminate();
   signal.addEventListener("abort", stop, { once: true });
   try {
@@ -107,14 +108,4 @@ async function* groupsOf(
     bytes = 0;
   }
   if (group.length > 0) yield group;
-}
-
-function startWorker(workerData: WorkerJob): Worker {
-  const isSource = import.meta.url.endsWith(".ts");
-  if (!isSource)
-    return new Worker(new URL("./snapshot-worker.js", import.meta.url), { workerData });
-  // Under a TypeScript loader the worker needs the loader too, and --import does not reach worker threads on Node 20.
-  const entry = new URL("./snapshot-worker.ts", import.meta.url).href;
-  const source = `import("tsx/esm/api").then(({ register }) => { register(); return import(${JSON.stringify(entry)}); });`;
-  return new Worker(source, { eval: true, workerData });
 }

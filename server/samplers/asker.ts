@@ -1,5 +1,6 @@
 /** Owner of the one worker thread in which built-in steering runs, so that no ask delays the reactor. */
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
+import { startThread } from "../../common/program-files.ts";
 import { HyperpilotError } from "../../protocol/errors.ts";
 import { TASK } from "../../protocol/limits.ts";
 import type { AskAnswer, AskRequest } from "./sampler.ts";
@@ -90,7 +91,7 @@ class WorkerAsker implements Asker {
 
   #running(): Worker {
     if (this.#worker !== null) return this.#worker;
-    const started = startWorker();
+    const started = startThread("asker");
     started.on("message", (reply: Reply) => {
       if (this.#current?.id !== reply.id) return;
       const one = this.#end();
@@ -110,15 +111,6 @@ class WorkerAsker implements Asker {
 
 /** Longest delay of a timer. */
 const TIMER_MS_MAX = 2_147_483_647;
-
-function startWorker(): Worker {
-  const isSource = import.meta.url.endsWith(".ts");
-  if (!isSource) return new Worker(new URL("./worker.js", import.meta.url));
-  // Under a TypeScript loader the worker needs the loader too, and --import does not reach worker threads on Node 20.
-  const entry = new URL("./worker.ts", import.meta.url).href;
-  const source = `import("tsx/esm/api").then(({ register }) => { register(); return import(${JSON.stringify(entry)}); });`;
-  return new Worker(source, { eval: true });
-}
 
 function steeringError(reason: string): HyperpilotError {
   return new HyperpilotError({

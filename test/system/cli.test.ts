@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { chmodSync, createWriteStream, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, createWriteStream, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
@@ -523,15 +523,23 @@ describe("hyperpilot on the command line", function () {
     environment["NODE_OPTIONS"] = namesLoadedModules();
     const { exitCode, stderr } = await cli("--help");
     assert.equal(exitCode, 0);
-    const loaded = [...stderr.matchAll(/^loaded file:\/\/.*\/(dist|node_modules)\/(.+)$/gm)];
-    const own = loaded.flatMap(([, top, path = ""]) => (top === "dist" ? [path] : []));
-    const packages = loaded.flatMap(([, top, path = ""]) =>
-      top === "dist" ? [] : [path.split("/")[0]],
+    const files = [...stderr.matchAll(/^loaded file:\/\/(.*\.js)$/gm)].map(([, path = ""]) => path);
+    assert.ok(
+      files.every((path) => path.includes("/dist/")),
+      stderr,
     );
-    assert.deepEqual([...new Set(packages)], ["commander"]);
-    assert.ok(own.includes("client/command-table.js"), stderr);
-    const heavy = own.filter((path) => /^(server|pilot|harvester)\/|\/run\.js$/.test(path));
-    assert.deepEqual(heavy, ["client/run.js"]);
+    // The build says of each module where it comes from.
+    const modules = files.flatMap((path) =>
+      [...readFileSync(path, "utf8").matchAll(/^\/\/ ([\w@./-]+\.[cm]?[jt]s)$/gm)].map(
+        ([, module = ""]) => module,
+      ),
+    );
+    const own = [...new Set(modules)].filter((path) => !path.startsWith("node_modules/"));
+    const packages = modules.filter((path) => !own.includes(path));
+    assert.deepEqual([...new Set(packages.map((path) => path.split("/")[1]))], ["commander"]);
+    assert.ok(own.includes("client/command-table.ts"), stderr);
+    const heavy = own.filter((path) => /^(server|pilot|harvester)\/|\/run\.ts$/.test(path));
+    assert.deepEqual(heavy, ["client/run.ts"]);
     assert.ok(own.length <= HELP_MODULES_MAX, `${own.length}: ${own.join(" ")}`);
   });
 });

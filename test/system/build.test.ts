@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { Worker } from "node:worker_threads";
+import type { FromWorker, ToWorker, WorkerJob } from "../../server/journal/snapshot-thread.ts";
+import { encodeRecord, NO_HASH } from "../../server/journal/record.ts";
+import { newestSnapshot } from "../../server/journal/snapshots.ts";
+import { systemDisk } from "../../server/system-disk.ts";
+import { busyWorld } from "../support/busy-world.ts";
+import { PROGRAM } from "../support/deployment.ts";
+import { temporaryDirectory, type TemporaryDirectory } from "../support/temporary-directory.ts";
+
+const DIST = dirname(dirname(PROGRAM));
+
+describe("the build", () => {
+  let directory: TemporaryDirectory;
+  beforeEach(() => {
+    directory = temporaryDirectory();
+  });
+  afterEach(() => directory.remove());
+
+  it("has what programs start, where they look for it", () => {
+    for (const entry of [
+      "client/main.js",
+      "server/samplers/worker.js",
+      "server/journal/snapshot-worker.js",
+    ])
+      assert.ok(statSync(join(DIST, entry)).isFile());
+    assert.ok((statSync(PROGRAM).mode & 0o111) === 0o111);
+    const looking = readdirSync(DIST, { recursive: true, encoding: "utf8" }).filter(
+      (file) =>
+        file.endsWith(".js") &&
+        readFileSync(join(DIST, file), "utf8").includes("// common/program-files.ts\n"),
+    );
+    assert.ok(looking.length > 0);
+    for (const file of looking) assert.match(file, /^[^/]+\/[^/]+$/, "one folder deep");
+  });
+
+  it("makes snapshots in a thread", async () => {
+    const job: WorkerJob = { type: "snapshot", directory: directory.path };
+    const thread = new Worker(join(DIST, "server/journal/snapshot-worker.js"), { workerData: job });
+    const next = async (): Promise<FromWorker> =>
+      ((await once(thread, "message")) as [FromWorker])[0];
+    assert.deepEqual(await next(), { type: "ready", fromSeq: 1 });
+    const { events } = busyWorld();
+    const { key, value } = encodeRecord({ firstSeq: 1, events }, NO_HASH);
+    thread.postMessage({ type: "records", records: [[key, value]] } satisfies ToWorker);
+    assert.equal((await next()).type, "more");
+    thread.postMessage({ type: "end" } satisfies ToWorker);
+    assert.equal((await next()).type, "done");
+    await thread.terminate();
+    const { snapshot } = await newestSnapshot(systemDisk, directory.path);
+    assert.equal(snapshot?.core.seq, events.length);
+  });
+});
