@@ -39,29 +39,47 @@ interface Step {
   readonly output: string | null;
 }
 
+/** Real batch systems: after everything else of their lane, when the contract suite has done with its own ones. */
+const BATCH_SYSTEM_TESTS = systemTests("bare-node", "batch-systems", "submissions", "two-sites");
 /**
- * These take long, mostly waiting, and share nothing with other tests: neither podman's one store of images nor names of
- * network namespaces.
+ * These share nothing with other tests, above all not podman's one store of images; in two lists that take about equally long.
+ * A new file belongs to neither: it runs in the lane of what shares that store.
  */
-const LONG_SYSTEM_TESTS = [
-  "causes",
-  "checkpoints",
-  "cli",
-  "faults-disk",
-  "faults-eviction",
-  "faults-harvester",
-  "faults-kill",
-  "faults-partition",
-  "faults-points",
-  "faults-zombie",
-  "founding-document",
-  "kill-server",
-  "steering-failures",
-].map((name) => `test/system/${name}.test.ts`);
-/** So do these, which wait for batch systems. */
-const BATCH_SYSTEM_TESTS = ["bare-node", "batch-systems", "submissions", "two-sites"].map(
-  (name) => `test/system/${name}.test.ts`,
-);
+const APART_TESTS = [
+  systemTests(
+    "causes",
+    "checkpoints",
+    "faults-disk",
+    "faults-eviction",
+    "faults-harvester",
+    "faults-kill",
+    "faults-partition",
+    "faults-points",
+    "faults-zombie",
+    "founding-document",
+    "kill-server",
+    "steering-program",
+  ),
+  systemTests(
+    "backup",
+    "cli",
+    "journal-faults",
+    "payload-output",
+    "phpo",
+    "point-files",
+    "sandbox",
+    "search",
+    "secret-command",
+    "segments",
+    "server-storage",
+    "steering-failures",
+    "up",
+  ),
+] as const;
+
+function systemTests(...names: string[]): string[] {
+  return names.map((name) => `test/system/${name}.test.ts`);
+}
 
 /** Suites that mostly wait for processes, with deadlines: what computes leaves them the processor. */
 const WAITING = ["contract", "system", "browser"];
@@ -79,17 +97,20 @@ async function main(): Promise<void> {
   }
   const directory = mkdtempSync(join(tmpdir(), "hyperpilot-tests-"));
   const results: SuiteResult[] = [];
+  let suites = 0;
   try {
-    const system = filesOf("system");
-    const long = system.filter((file) => LONG_SYSTEM_TESTS.includes(file));
-    const batch = system.filter((file) => BATCH_SYSTEM_TESTS.includes(file));
-    const rest = system.filter((file) => !long.includes(file) && !batch.includes(file));
-    const checks = [check("types"), check("lint"), check("format")];
-    // What computes runs beside what waits.
+    const apart = new Set([...APART_TESTS.flat(), ...BATCH_SYSTEM_TESTS]);
+    const images = filesOf("system").filter((file) => !apart.has(file));
+    const [first, second] = APART_TESTS;
+    // What computes takes what those that wait leave of the processor.
     await Promise.all([
-      runLane([...checks, suite("unit"), suite("simulation"), suite("system", batch)], results),
-      runLane([suite("system", long)], results),
-      runLane([suite("contract"), suite("system", rest), suite("browser")], results),
+      runLane(
+        [check("types"), check("lint"), check("format"), suite("unit"), suite("simulation")],
+        results,
+      ),
+      runLane([suite("system", first)], results),
+      runLane([suite("contract"), suite("system", images), suite("browser")], results),
+      runLane([suite("system", second), suite("system", BATCH_SYSTEM_TESTS)], results),
     ]);
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -98,7 +119,8 @@ async function main(): Promise<void> {
   sumUp(results);
 
   function suite(name: string, files = filesOf(name)): Step {
-    const output = join(directory, `${name}-${files.length}.json`);
+    suites += 1;
+    const output = join(directory, `${suites}.json`);
     const reporter = ["--reporter", "./scripts/test-reporter.ts"];
     const options = ["--reporter-option", `output=${output}`];
     const argv = ["node_modules/mocha/bin/mocha.js", ...reporter, ...options, ...files];
