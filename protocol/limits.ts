@@ -66,6 +66,11 @@ export const SERVER = {
   /** Points of a search that ended this long ago leave memory, when nobody has asked for them since the last look. */
   endedInMemoryMs: 7 * 24 * 3_600_000,
   endedLookIntervalMs: 600_000,
+  /** Searches with more points, or with longer texts of them, stay: reading them back holds up everything else. */
+  endedPointsMax: 100_000,
+  endedTextBytesMax: 64 * MIB,
+  /** Nothing leaves memory while the data directory has less room than this. */
+  endedFreeBytesMin: 2_000 * MIB,
   /** Points that are written at a time, between which the server does other things. */
   endedPointsPerWrite: 1_000,
   /** Uploads of output at a time: each is held in memory. */

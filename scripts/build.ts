@@ -10,6 +10,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -21,6 +22,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const out = join(root, "dist");
 /** Files of the build; what else lies in dist/ was packed. */
 const FOLDERS = ["chunks", "client", "common", "harvester", "pilot", "protocol", "server"];
+const KEPT_MS = 24 * 3_600_000;
 const COMMANDS = ["client/main.js", "client/phpo.js"];
 
 const { outputFiles } = await build({
@@ -42,25 +44,31 @@ const { outputFiles } = await build({
   write: false,
 });
 const built = new Map(outputFiles.map(({ path, contents }) => [relative(out, path), contents]));
-for (const [path, contents] of built) replace(path, contents);
+// What is started comes last, when all that it loads is there.
+for (const isEntry of [false, true])
+  for (const [path, contents] of built)
+    if (path.startsWith("chunks/") !== isEntry) replace(path, contents);
 for (const folder of FOLDERS) removeOthers(folder);
 
-/** A program that is running may load a file at any time: the old one or the new one. */
+/** Complete or not at all: another build may run at the same time. */
 function replace(path: string, contents: Uint8Array): void {
   const file = join(out, path);
   if (existsSync(file) && readFileSync(file).equals(contents)) return;
   mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(`${file}.new`, contents);
-  if (COMMANDS.includes(path)) chmodSync(`${file}.new`, 0o755);
-  renameSync(`${file}.new`, file);
+  const temporary = `${file}.${process.pid}`;
+  writeFileSync(temporary, contents);
+  if (COMMANDS.includes(path)) chmodSync(temporary, 0o755);
+  renameSync(temporary, file);
 }
 
+/** Programs that were started before a build may still load theirs: those of the last day stay. */
 function removeOthers(folder: string): void {
   if (!existsSync(join(out, folder))) return;
   for (const entry of readdirSync(join(out, folder), { withFileTypes: true })) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) removeOthers(path);
-    else if (!built.has(path)) rmSync(join(out, path));
+    else if (!built.has(path) && statSync(join(out, path)).mtimeMs < Date.now() - KEPT_MS)
+      rmSync(join(out, path), { force: true });
   }
   if (readdirSync(join(out, folder)).length === 0) rmSync(join(out, folder), { recursive: true });
 }

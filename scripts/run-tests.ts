@@ -39,7 +39,7 @@ interface Step {
   readonly output: string | null;
 }
 
-/** Real batch systems: after everything else of their lane, when the contract suite has done with its own ones. */
+/** Real batch systems: after everything else of their lane. */
 const BATCH_SYSTEM_TESTS = systemTests("bare-node", "batch-systems", "submissions", "two-sites");
 /**
  * These share nothing with other tests, above all not podman's one store of images; in two lists that take about equally long.

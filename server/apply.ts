@@ -53,7 +53,7 @@ function startIncarnation(core: Core, event: EventOf<"serverRestored">): void {
   core.nextTaskId = Math.max(core.nextTaskId, event.nextTaskId);
   for (const task of core.tasks.values()) {
     if (task.run !== null) task.run.epoch = [event.incarnation, task.run.epoch[1]];
-    // What nothing can be granted of may be out of memory, and stays there.
+    // Spares walking over all that is final for good.
     const mayGoOn = pendingCount(task) + task.counts.notEvaluated > 0;
     for (const point of mayGoOn ? task.points.values() : []) {
       if (isFinal(point.state)) continue;

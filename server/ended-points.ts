@@ -14,6 +14,7 @@ import { isEnded } from "../protocol/states.ts";
 import type { Core, Point, Task } from "./core.ts";
 import type { Disk, NewFile } from "./disk.ts";
 import { pointOfRow, rowOfPoint } from "./points/point-form.ts";
+import { forgetDrawn } from "./tasks/while-steering.ts";
 
 export interface EndedPointsDeps {
   readonly core: Core;
@@ -22,6 +23,8 @@ export interface EndedPointsDeps {
   readonly disk: Disk;
   /** The whole content, at once: what asks for points cannot wait. */
   readonly readNow: (path: string) => Uint8Array;
+  /** Room on that disk, which the journal needs first. */
+  readonly freeBytes: () => Promise<number>;
   readonly clock: Clock;
 }
 
@@ -47,6 +50,8 @@ export async function openEndedPoints(deps: EndedPointsDeps): Promise<EndedPoint
   const written = new Map<TaskId, Written>();
 
   async function letGo(task: Task): Promise<boolean> {
+    if (!mayComeBackQuickly(task)) return false;
+    task.points.takeUse();
     let copy = written.get(task.id);
     if (copy?.version !== task.version) {
       copy = await writePoints(deps, task);
@@ -56,6 +61,7 @@ export async function openEndedPoints(deps: EndedPointsDeps): Promise<EndedPoint
     if (task.points.takeUse() || copy.version !== task.version || !isEnded(task.state))
       return false;
     task.ready.compact(({ state }) => state === "ready");
+    forgetDrawn(task);
     const of = copy;
     const best = [task.best, ...task.segments.map((segment) => segment.best)];
     task.points.release(
@@ -68,6 +74,7 @@ export async function openEndedPoints(deps: EndedPointsDeps): Promise<EndedPoint
   return {
     async look() {
       const beforeMs = clock.wallMs() - SERVER.endedInMemoryMs;
+      if ((await deps.freeBytes()) < SERVER.endedFreeBytesMin) return 0;
       let released = 0;
       for (const task of [...core.tasks.values()]) {
         const { endedAtMs, points } = task;
@@ -78,6 +85,13 @@ export async function openEndedPoints(deps: EndedPointsDeps): Promise<EndedPoint
       return released;
     },
   };
+}
+
+function mayComeBackQuickly({ points }: Task): boolean {
+  if (points.size > SERVER.endedPointsMax) return false;
+  let bytes = 0;
+  for (const { text } of points.values()) bytes += text.length;
+  return bytes <= SERVER.endedTextBytesMax;
 }
 
 async function writePoints({ disk, directory }: EndedPointsDeps, task: Task): Promise<Written> {
@@ -93,9 +107,12 @@ async function writePoints({ disk, directory }: EndedPointsDeps, task: Task): Pr
       const block = points.slice(first, first + SERVER.endedPointsPerWrite);
       blockBytes.push(await writeBlock(file, block, hash));
     }
-  } finally {
+  } catch (error) {
     await file.close();
+    await disk.remove(`${path}.new`);
+    throw error;
   }
+  await file.close();
   await disk.rename(`${path}.new`, path);
   return { version, path, blockBytes, sha256: hash.digest("hex") };
 }

@@ -204,7 +204,9 @@ async function letEndedPointsGo(
 ): Promise<{ stop(): Promise<void> }> {
   const directory = join(config.data, "ended-points");
   const readNow = (path: string): Uint8Array => readFileSync(path);
-  const ended = await openEndedPoints({ core, directory, disk: systemDisk, readNow, clock });
+  const freeBytes = (): Promise<number> => freeBytesIn(config.data);
+  const disk = systemDisk;
+  const ended = await openEndedPoints({ core, directory, disk, readNow, freeBytes, clock });
   return startLettingGo(ended, { clock, log });
 }
 
@@ -272,14 +274,19 @@ async function listen(app: FastifyInstance, config: ServerConfig): Promise<strin
 function gaugesOf(dataDirectory: string, clock: Clock, lagMsP99: () => number): RestDeps["gauges"] {
   const startedAtMs = clock.wallMs();
   return async () => {
-    const { bavail, bsize } = await statfs(dataDirectory);
+    const freeBytes = await freeBytesIn(dataDirectory);
     return {
       version: VERSION,
       startedAtMs,
       dataDirectory,
       memoryBytes: process.memoryUsage.rss(),
       eventLoopLagMsP99: Math.max(0, lagMsP99()),
-      freeBytes: bavail * bsize,
+      freeBytes,
     };
   };
+}
+
+async function freeBytesIn(directory: string): Promise<number> {
+  const { bavail, bsize } = await statfs(directory);
+  return bavail * bsize;
 }

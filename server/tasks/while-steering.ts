@@ -57,6 +57,11 @@ interface Known {
 const NOTHING: Known = { texts: new Set(), seen: 0, triedAt: -1 };
 const knownOf = new WeakMap<SegmentState, Known>();
 
+/** Forgets what is known of the points of a search that has ended; it is found out again when it goes on. */
+export function forgetDrawn(task: Task): void {
+  for (const segment of task.segments) knownOf.delete(segment);
+}
+
 /** Looks at the points that came since the last time. Steering programs may write numbers and blanks in their own way. */
 function look(task: Task, segment: SegmentState, space: readonly Parameter[]): Known {
   const known = knownOf.get(segment) ?? { texts: new Set<string>(), seen: 0, triedAt: -1 };

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { silentLogger } from "../../common/log.ts";
 import { SERVER } from "../../protocol/limits.ts";
@@ -23,6 +23,7 @@ describe("points of searches that ended long ago", () => {
   let world: World;
   let clock: FakeClock;
   let ended: EndedPoints;
+  let freeBytes: number;
 
   async function open(disk: Disk = systemDisk): Promise<EndedPoints> {
     ended = await openEndedPoints({
@@ -30,6 +31,7 @@ describe("points of searches that ended long ago", () => {
       directory: join(directory.path, "ended-points"),
       disk,
       readNow: (path) => readFileSync(path),
+      freeBytes: () => Promise.resolve(freeBytes),
       clock,
     });
     return ended;
@@ -69,6 +71,7 @@ describe("points of searches that ended long ago", () => {
     directory = temporaryDirectory();
     world = new World();
     clock = new FakeClock(START_WALL_MS);
+    freeBytes = SERVER.endedFreeBytesMin;
     await open();
   });
   afterEach(() => directory.remove());
@@ -87,13 +90,13 @@ describe("points of searches that ended long ago", () => {
   });
 
   it("come back as they were, in the same order, and the best one is still the best one", async () => {
-    const { pointsInBlock } = { pointsInBlock: SERVER.endedPointsPerWrite };
-    const task = finished(2 * pointsInBlock + 1);
+    const count = 2 * SERVER.endedPointsPerWrite + 1;
+    const task = finished(count);
     const before = textOf(world.core);
     const { best } = task;
     assert.equal(await leave(), 1);
     assert.equal(task.points.isLoaded, false);
-    assert.equal(task.points.size, 2 * pointsInBlock + 1);
+    assert.equal(task.points.size, count);
     assert.equal(textOf(world.core), before);
     assert.equal(task.points.isLoaded, true);
     assert.ok(best !== null && task.points.get(best.id) === best);
@@ -165,6 +168,57 @@ describe("points of searches that ended long ago", () => {
     assert.throws(() => task.points.get("0"), expected);
     assert.throws(() => task.points.get("0"), expected, "and not at the second time either");
     await open();
+    assert.deepEqual(readdirSync(join(directory.path, "ended-points")), []);
+  });
+
+  it("end the server when they cannot be read in the middle of a change, so that the journal stays right", async () => {
+    const task = finished(3);
+    assert.equal(await leave(), 1);
+    rmSync(join(directory.path, "ended-points", String(task.id)));
+    const limits = { maxPoints: 5, maxEvaluationJobs: 10 };
+    const command = { type: "changeLimits", taskId: task.id, limits } as const;
+    const before = world.events.length;
+    const principal = { user: "anna", roles: ["user"] } as const;
+    assert.throws(
+      () => world.post({ type: "command", requestId: 99, principal, command }),
+      { code: "E_INTERNAL" },
+      "thrown, and not answered",
+    );
+    assert.equal(world.events.length, before, "nothing of it is for the journal");
+  });
+
+  it("stay where they are too many, too long, or the disk has little room", async () => {
+    const task = finished(3);
+    freeBytes = SERVER.endedFreeBytesMin - 1;
+    assert.equal(await leave(), 0);
+    freeBytes += 1;
+    const points = [...task.points.values()];
+    const text = "x".repeat(Math.ceil(SERVER.endedTextBytesMax / 3) + 1);
+    for (const point of points) Object.assign(point, { text });
+    assert.equal(await leave(), 0);
+    for (const point of points) Object.assign(point, { text: "{}" });
+    const { size } = task.points;
+    for (let id = size; id <= SERVER.endedPointsMax; id += 1)
+      task.points.add({ ...points[0]!, id: String(id) });
+    assert.equal(task.points.size, SERVER.endedPointsMax + 1);
+    assert.equal(await leave(), 0);
+    assert.equal(task.points.isLoaded, true);
+    const other = finished(1);
+    assert.equal(await leave(), 1, "others leave");
+    assert.equal(other.points.isLoaded, false);
+  });
+
+  it("leave no half of a file behind when the disk is full", async () => {
+    finished(3);
+    const disk: Disk = {
+      ...systemDisk,
+      create: async (path) => {
+        const file = await systemDisk.create(path);
+        return { ...file, write: () => Promise.reject(new Error("ENOSPC: no space left")) };
+      },
+    };
+    await open(disk);
+    await assert.rejects(leave(), /ENOSPC/);
     assert.deepEqual(readdirSync(join(directory.path, "ended-points")), []);
   });
 

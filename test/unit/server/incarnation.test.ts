@@ -91,6 +91,20 @@ describe("a server that was restored from a backup", () => {
     assert.deepEqual(comesWith(pilot, restored, ofLater), ["stale"]);
   });
 
+  it("gives the new incarnation to what an ended search may still evaluate, and leaves what is final", () => {
+    const world = new World();
+    const task = world.submit({}, { maxPoints: 2, nPointsPerIteration: 2, nParallelEvaluation: 1 });
+    const pilot = world.pilot();
+    world.command({ type: "controlTask", taskId: task.id, action: "finish" });
+    pilot.loss(0.5);
+    assert.equal(task.counts.notEvaluated, 1);
+    const restored = restoredFrom(world);
+    const [done, left] = [...restored.task(task.id).points.values()];
+    assert.deepEqual([done?.state, done?.epoch], ["done", [1, 1]]);
+    assert.deepEqual([left?.state, left?.epoch[0]], ["notEvaluated", restored.core.incarnation]);
+    assert.notEqual(restored.core.incarnation, 1);
+  });
+
   it("still answers accepted for a result that the backup holds", () => {
     const world = new World();
     const task = world.submit({}, { maxPoints: 2, nParallelEvaluation: 2 });
