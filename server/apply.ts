@@ -123,6 +123,7 @@ function changeToken(core: Core, event: EventOf<"tokenChanged">): void {
         harvester: change.harvester ?? "",
         exchanges: 0,
         instance: null,
+        formerInstances: new Set(),
         pilotId: null,
       });
       return;
@@ -130,6 +131,8 @@ function changeToken(core: Core, event: EventOf<"tokenChanged">): void {
       const submission = core.submissions.get(change.submissionId);
       if (submission === undefined) throw new Error(`unknown submission ${change.submissionId}`);
       submission.exchanges += 1;
+      if (submission.instance !== null && submission.instance !== change.instance)
+        submission.formerInstances.add(submission.instance);
       submission.instance = change.instance;
       submission.pilotId = change.pilotId;
       return;

@@ -3,7 +3,13 @@ import { assertNever } from "../protocol/assert-never.ts";
 import { HyperpilotError } from "../protocol/errors.ts";
 import { SERVER } from "../protocol/limits.ts";
 import type { Submission, Task } from "./core.ts";
-import type { Command, CommandOf, CommandValues, Principal } from "./inbox.ts";
+import {
+  CLOSE,
+  type Command,
+  type CommandOf,
+  type CommandValues,
+  type Principal,
+} from "./inbox.ts";
 import { replacePilotsOfChanged } from "./pilot-drain.ts";
 import { removePilot } from "./pilots.ts";
 import { dropStoredCheckpoint } from "./points/checkpoints.ts";
@@ -164,6 +170,14 @@ function exchangeBootSecret(
       remedy: `Look at the pilot's output on the node and remove the job: hyperpilot site queues`,
     });
   }
+  if (submission.formerInstances.has(command.instance)) {
+    throw new HyperpilotError({
+      code: "E_UNAUTHENTICATED",
+      message: "Another pilot has taken the place of this one.",
+      why: `The batch system has started the job of submission ${submission.id} again, or more than once.`,
+      remedy: "Nothing to do: the other pilot goes on.",
+    });
+  }
   const isSame = submission.instance === command.instance && submission.pilotId !== null;
   const former = submission.pilotId;
   const pilotId = isSame && former !== null ? former : command.newPilotId;
@@ -177,7 +191,10 @@ function exchangeBootSecret(
   if (former === null) tellConnected(turn, submission);
   const formerPilot = former === null || isSame ? undefined : turn.live.pilots.get(former);
   if (formerPilot !== undefined) {
+    const { session } = formerPilot;
     removePilot(turn, formerPilot, "newInstance", "the batch system started the submission again");
+    if (session !== null)
+      effect(turn, { type: "close", session, code: CLOSE.replaced, reason: "a newer pilot came" });
   }
   return {
     pilotId,

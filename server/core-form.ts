@@ -157,6 +157,7 @@ const SUBMISSION: FieldForms<Submission> = {
   sha256: asIs(),
   exchanges: asIs(),
   instance: asIs(),
+  formerInstances: setOf(),
   pilotId: asIs(),
   harvester: asIs(),
 };

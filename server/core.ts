@@ -222,6 +222,8 @@ export interface Submission {
   readonly harvester: string;
   exchanges: number;
   instance: string | null;
+  /** Instances whose place another one has taken: what they ask for late gives it back to none of them. */
+  readonly formerInstances: Set<string>;
   pilotId: PilotId | null;
 }
 

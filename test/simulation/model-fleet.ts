@@ -102,6 +102,7 @@ function changeToken(model: Model, event: EventOf<"tokenChanged">): void {
         queue: change.queue,
         pilotId: null,
         instance: null,
+        formerInstances: new Set(),
         exchanges: 0,
       });
       return;
@@ -120,6 +121,13 @@ function changeToken(model: Model, event: EventOf<"tokenChanged">): void {
         "limits",
         () => `submission ${change.submissionId} was exchanged ${submission.exchanges} times`,
       );
+      model.must(
+        !submission.formerInstances.has(change.instance),
+        "peers",
+        () => `${change.instance} takes back the place that another one has taken`,
+      );
+      if (submission.instance !== null && submission.instance !== change.instance)
+        submission.formerInstances.add(submission.instance);
       submission.pilotId = change.pilotId;
       submission.instance = change.instance;
       model.submissionOfPilot.set(change.pilotId, change.submissionId);

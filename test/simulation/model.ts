@@ -119,6 +119,7 @@ export interface SubmissionModel {
   readonly queue: QueueName;
   pilotId: PilotId | null;
   instance: string | null;
+  readonly formerInstances: Set<string>;
   exchanges: number;
 }
 

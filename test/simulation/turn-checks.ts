@@ -65,6 +65,7 @@ export function expectedAnswer(turn: Turn): Expected {
     const former = model.submissions.get(id);
     if (former === undefined || former.instance === instance || former.pilotId === null)
       return nothing;
+    if (former.formerInstances.has(instance)) return nothing;
     return { ...nothing, ending: endingOf(model, former.pilotId, "newInstance") };
   }
   if (item.type === "harvester" && item.message.type === "ended") {

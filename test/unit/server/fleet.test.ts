@@ -138,6 +138,33 @@ describe("pilots wanted of a harvester", () => {
       code: "E_UNAUTHENTICATED",
     });
   });
+
+  it("give their place to a newer process of their submission, are told so, and never take it back by a late request", () => {
+    const world = new World();
+    harvester(world);
+    const pilot = world.pilot();
+    const sha256 = pilot.submissionId.padEnd(64, "0");
+    const instance = world.core.submissions.get(pilot.submissionId)?.instance ?? "";
+    const exchange = (name: string) =>
+      world.command<"exchangeBootSecret">({
+        type: "exchangeBootSecret",
+        sha256,
+        instance: name,
+        newPilotId: `pilot of ${name}`,
+      });
+    assert.equal(exchange(instance).pilotId, pilot.id, "its answer was lost");
+    assert.equal(exchange("newer").pilotId, "pilot of newer");
+    const closed = world.effects.filter((one) => one.type === "close");
+    assert.deepEqual(closed, [
+      { type: "close", session: pilot.session, code: 4000, reason: "a newer pilot came" },
+    ]);
+    assert.throws(() => exchange(instance), {
+      code: "E_UNAUTHENTICATED",
+      message: "Another pilot has taken the place of this one.",
+    });
+    assert.equal(exchange("newer").pilotId, "pilot of newer");
+    assert.equal(world.core.submissions.get(pilot.submissionId)?.pilotId, "pilot of newer");
+  });
 });
 
 describe("a grant", () => {
