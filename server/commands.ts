@@ -11,7 +11,7 @@ import {
   type Principal,
 } from "./inbox.ts";
 import { replacePilotsOfChanged } from "./pilot-drain.ts";
-import { removePilot } from "./pilots.ts";
+import { turnOut } from "./pilots.ts";
 import { dropStoredCheckpoint } from "./points/checkpoints.ts";
 import { drainNode, endPilot, testQueue } from "./queues/operator.ts";
 import { sessionOfHarvester } from "./queues/output-requests.ts";
@@ -191,10 +191,9 @@ function exchangeBootSecret(
   if (former === null) tellConnected(turn, submission);
   const formerPilot = former === null || isSame ? undefined : turn.live.pilots.get(former);
   if (formerPilot !== undefined) {
-    const { session } = formerPilot;
-    removePilot(turn, formerPilot, "newInstance", "the batch system started the submission again");
-    if (session !== null)
-      effect(turn, { type: "close", session, code: CLOSE.replaced, reason: "a newer pilot came" });
+    const detail = "the batch system started the submission again";
+    const close = { code: CLOSE.replaced, reason: "a newer pilot came" };
+    turnOut(turn, formerPilot, { reason: "newInstance", detail }, close);
   }
   return {
     pilotId,

@@ -4,8 +4,9 @@
  */
 import { createHash, type Hash } from "node:crypto";
 import { join } from "node:path";
-import type { Clock, Timer } from "../common/clock.ts";
+import type { Clock } from "../common/clock.ts";
 import type { Logger } from "../common/log.ts";
+import { startRepeating } from "../common/repeated.ts";
 import { decodeTrusted, encode } from "../protocol/codec.ts";
 import { errorText, HyperpilotError } from "../protocol/errors.ts";
 import type { TaskId } from "../protocol/ids.ts";
@@ -50,24 +51,20 @@ export async function openEndedPoints(deps: EndedPointsDeps): Promise<EndedPoint
   const written = new Map<TaskId, Written>();
 
   async function letGo(task: Task): Promise<boolean> {
-    if (!mayComeBackQuickly(task)) return false;
-    task.points.takeUse();
     let copy = written.get(task.id);
     if (copy?.version !== task.version) {
-      copy = await writePoints(deps, task);
+      const points = [...task.points.values()];
+      // That was no question of somebody.
+      task.points.takeUse();
+      if (!mayComeBackQuickly(points)) return false;
+      copy = await writePoints(deps, task, points);
       written.set(task.id, copy);
     }
     // While it was written somebody may have looked, or have begun a new round.
     if (task.points.takeUse() || copy.version !== task.version || !isEnded(task.state))
       return false;
-    task.ready.compact(({ state }) => state === "ready");
-    forgetDrawn(task);
     const of = copy;
-    const best = [task.best, ...task.segments.map((segment) => segment.best)];
-    task.points.release(
-      best.filter((point) => point !== null),
-      () => readPoints(deps, task.id, of),
-    );
+    releasePoints(task, () => readPoints(deps, task.id, of));
     return true;
   }
 
@@ -87,18 +84,29 @@ export async function openEndedPoints(deps: EndedPointsDeps): Promise<EndedPoint
   };
 }
 
-function mayComeBackQuickly({ points }: Task): boolean {
-  if (points.size > SERVER.endedPointsMax) return false;
-  let bytes = 0;
-  for (const { text } of points.values()) bytes += text.length;
-  return bytes <= SERVER.endedTextBytesMax;
+/** Lets the points of an ended task go, wherever else they are held; `load` gives them again, as they are, in the same order. */
+export function releasePoints(task: Task, load: () => Iterable<Point>): void {
+  task.ready.compact(({ state }) => state === "ready");
+  forgetDrawn(task);
+  const best = [task.best, ...task.segments.map((segment) => segment.best)];
+  task.points.release(
+    best.filter((point) => point !== null),
+    load,
+  );
 }
 
-async function writePoints({ disk, directory }: EndedPointsDeps, task: Task): Promise<Written> {
-  const { version } = task;
-  const path = join(directory, String(task.id));
-  const points = [...task.points.values()];
-  task.points.takeUse();
+function mayComeBackQuickly(points: readonly Point[]): boolean {
+  if (points.length > SERVER.endedPointsMax) return false;
+  const textBytes = points.reduce((sum, { text }) => sum + text.length, 0);
+  return textBytes <= SERVER.endedTextBytesMax;
+}
+
+async function writePoints(
+  { disk, directory }: EndedPointsDeps,
+  { id, version }: Task,
+  points: readonly Point[],
+): Promise<Written> {
+  const path = join(directory, String(id));
   const hash = createHash("sha256");
   const blockBytes: number[] = [];
   const file = await disk.create(`${path}.new`);
@@ -158,29 +166,12 @@ export function startLettingGo(
   ended: EndedPoints,
   { clock, log }: { readonly clock: Clock; readonly log: Logger },
 ): { stop(): Promise<void> } {
-  let running: Promise<void> = Promise.resolve();
-  let isStopped = false;
-  let timer: Timer;
-  const look = async (): Promise<void> => {
+  return startRepeating(clock, SERVER.endedLookIntervalMs, async () => {
     try {
       const tasks = await ended.look();
       if (tasks > 0) log.info("endedPointsLetGo", { tasks });
     } catch (error) {
       log.warn("endedPointsKept", { error: errorText(error) });
     }
-    if (!isStopped) schedule();
-  };
-  const schedule = (): void => {
-    timer = clock.setTimer(SERVER.endedLookIntervalMs, () => {
-      running = look();
-    });
-  };
-  schedule();
-  return {
-    stop: () => {
-      isStopped = true;
-      timer.cancel();
-      return running;
-    },
-  };
+  });
 }

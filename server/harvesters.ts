@@ -7,7 +7,7 @@ import { commonVersion, OUR_RANGE } from "../protocol/version.ts";
 import { CLOSE, type InboxItem } from "./inbox.ts";
 import { liveQueue, type LiveHarvester, type SessionId } from "./live.ts";
 import { endLeasesOfPilot } from "./points/leases.ts";
-import { removePilot } from "./pilots.ts";
+import { turnOut } from "./pilots.ts";
 import {
   foreignSubmissions,
   forgottenSubmissions,
@@ -160,10 +160,8 @@ function endSubmission(turn: Turn, submissionId: string, detail: string): void {
   if (pilotId === null) return;
   const pilot = turn.live.pilots.get(pilotId);
   if (pilot === undefined) return endLeasesOfPilot(turn, pilotId, "submissionEnded", detail);
-  const { session } = pilot;
-  removePilot(turn, pilot, "submissionEnded", detail);
-  if (session !== null)
-    effect(turn, { type: "close", session, code: CLOSE.replaced, reason: "submission ended" });
+  const close = { code: CLOSE.replaced, reason: "submission ended" };
+  turnOut(turn, pilot, { reason: "submissionEnded", detail }, close);
 }
 
 /** Computes the pilots that should exist and tells each harvester what has changed. */

@@ -266,7 +266,7 @@ function onRelease(turn: Turn, pilot: LivePilot, release: FromPilotOf<"release">
 }
 
 /** The pilot is gone for good: its leases end now. */
-export function removePilot(
+function removePilot(
   turn: Turn,
   pilot: LivePilot,
   reason: "bye" | "submissionEnded" | "newInstance" | "expired",
@@ -275,6 +275,21 @@ export function removePilot(
   detach(turn, pilot);
   turn.live.pilots.delete(pilot.id);
   endLeasesOfPilot(turn, pilot.id, reason, detail);
+}
+
+/** The pilot has not left by itself, and goes for good: it is told by the end of its connection, if it has one. */
+export function turnOut(
+  turn: Turn,
+  pilot: LivePilot,
+  {
+    reason,
+    detail,
+  }: { readonly reason: "submissionEnded" | "newInstance" | "expired"; readonly detail: string },
+  close: { readonly code: number; readonly reason: string },
+): void {
+  const { session } = pilot;
+  removePilot(turn, pilot, reason, detail);
+  if (session !== null) effect(turn, { type: "close", session, ...close });
 }
 
 /** Losing a session never ends a lease. */
@@ -289,15 +304,9 @@ export function expireSilentPilots(turn: Turn): void {
     const leaseSeconds = turn.core.queues.get(pilot.queue)?.leaseSeconds ?? 0;
     const silentMs = turn.now.monotonicMs - pilot.heardMs;
     if (silentMs <= leaseSeconds * 1_000) continue;
-    const { session } = pilot;
-    removePilot(
-      turn,
-      pilot,
-      "expired",
-      `nothing heard from the pilot for ${Math.round(silentMs / 1_000)} s`,
-    );
-    if (session !== null)
-      effect(turn, { type: "close", session, code: CLOSE.tooSlow, reason: "silent" });
+    const detail = `nothing heard from the pilot for ${Math.round(silentMs / 1_000)} s`;
+    const close = { code: CLOSE.tooSlow, reason: "silent" };
+    turnOut(turn, pilot, { reason: "expired", detail }, close);
   }
 }
 

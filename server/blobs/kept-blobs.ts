@@ -3,6 +3,7 @@ import { errorText } from "../../protocol/errors.ts";
 import { SERVER } from "../../protocol/limits.ts";
 import type { Clock } from "../../common/clock.ts";
 import type { Logger } from "../../common/log.ts";
+import { startRepeating } from "../../common/repeated.ts";
 import type { Blobs } from "./blobs.ts";
 
 export interface KeptBlobs extends Blobs {
@@ -112,29 +113,12 @@ export function startSweeping(
   { blobs, clock, log }: { readonly blobs: KeptBlobs; readonly clock: Clock; readonly log: Logger },
   intervalMs: number = SERVER.blobSweepIntervalMs,
 ): { stop(): Promise<void> } {
-  let running: Promise<void> = Promise.resolve();
-  let stopped = false;
-  const sweep = async (): Promise<void> => {
+  return startRepeating(clock, intervalMs, async () => {
     try {
       const deleted = await blobs.sweep();
       if (deleted > 0) log.info("blobsSwept", { deleted });
     } catch (error) {
       log.error("sweepFailed", { error: errorText(error) });
     }
-    if (!stopped) schedule();
-  };
-  let timer = { cancel: (): void => undefined };
-  const schedule = (): void => {
-    timer = clock.setTimer(intervalMs, () => {
-      running = sweep();
-    });
-  };
-  schedule();
-  return {
-    stop: () => {
-      stopped = true;
-      timer.cancel();
-      return running;
-    },
-  };
+  });
 }

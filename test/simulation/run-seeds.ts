@@ -79,8 +79,9 @@ export function addTotals(sum: Totals, part: Totals): void {
   addTally(sum.tally, part.tally);
 }
 
-/** Each worker has a core: helper threads of the engine only cost, and most of what a seed makes is garbage at its end. A third of the time. */
+/** Each worker has a core: helper threads of the engine only cost, and most of what a seed makes is garbage at its end. */
 const ENGINE_FLAGS = ["--single-threaded", "--max-semi-space-size=64"];
+
 /** What a worker process is started with, in its arguments. */
 export const WORKER_FLAG = "--worker";
 

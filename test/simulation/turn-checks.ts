@@ -65,6 +65,7 @@ export function expectedAnswer(turn: Turn): Expected {
     const former = model.submissions.get(id);
     if (former === undefined || former.instance === instance || former.pilotId === null)
       return nothing;
+    // Another one has taken its place: it is refused.
     if (former.formerInstances.has(instance)) return nothing;
     return { ...nothing, ending: endingOf(model, former.pilotId, "newInstance") };
   }

@@ -10,6 +10,7 @@ import { QueueConfig } from "../../../protocol/queue.ts";
 import { randomStream, type RandomStream } from "../../../server/samplers/random-stream.ts";
 import type { TaskSpecificationInput } from "../../../protocol/task.ts";
 import type { ProposedPart } from "../../../server/inbox.ts";
+import { releasePoints } from "../../../server/ended-points.ts";
 import { pointOfRow, rowOfPoint } from "../../../server/points/point-form.ts";
 import {
   isSegmented,
@@ -327,15 +328,10 @@ class Walk {
 
   /** Points of what has ended leave memory; whatever happens next brings them back. */
   private letGo(): void {
-    for (const { state, points, ready, best, segments } of this.tasks) {
-      if (!isEnded(state) || !points.isLoaded) continue;
-      const rows = [...points.values()].map((point) => encode(rowOfPoint(point)));
-      const kept = [best, ...segments.map((segment) => segment.best)];
-      ready.compact((point) => point.state === "ready");
-      points.release(
-        kept.filter((point) => point !== null),
-        () => rows.map((row) => pointOfRow(decodeTrusted(row))),
-      );
+    for (const task of this.tasks) {
+      if (!isEnded(task.state) || !task.points.isLoaded) continue;
+      const rows = [...task.points.values()].map((point) => encode(rowOfPoint(point)));
+      releasePoints(task, () => rows.map((row) => pointOfRow(decodeTrusted(row))));
       this.letGoTables += 1;
     }
   }
