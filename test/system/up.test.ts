@@ -57,6 +57,8 @@ describe("hyperpilot up", () => {
     this.timeout(60_000);
     const running = await start();
     assert.match(running.stdout(), /^✓ Hyperpilot listens on http:\/\/127\.0\.0\.1:\d+, data in /);
+    // It comes through another pipe than the line that `start` waits for.
+    await waitUntil("it has said how to go on", () => running.stderr() !== "");
     assert.match(running.stderr(), /hyperpilot submit --space/);
     assert.ok(await isAnswering());
     await waitUntil("the harvester is connected", async () => {
