@@ -41,8 +41,8 @@ export function watchForChanges(
   names: CheckpointNames,
   usePolling: boolean,
 ): ChangeWatch {
-  // What was written before the watch stands is not told.
   let changed = true;
+  let isReady = false;
   let failed = false;
   let entries = 0;
   const ignored = (path: string): boolean => {
@@ -68,13 +68,17 @@ export function watchForChanges(
   watcher.on("all", () => {
     changed = true;
   });
+  watcher.on("ready", () => {
+    isReady = true;
+  });
   watcher.on("error", () => {
     failed = true;
   });
   return {
     takeChanged: () => {
       const was = changed || failed;
-      changed = false;
+      // What is written before the watch stands is not told.
+      changed = !isReady;
       return was;
     },
     close: () => watcher.close(),

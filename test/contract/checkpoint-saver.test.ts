@@ -120,7 +120,7 @@ describe("checkpoints of a running evaluation", function () {
     });
     assert.equal((await contents(1))["model.pt"], "22");
     assert.equal(uploads.length, 2);
-    assert.equal(existsSync(join(directory.path, "spool")), false);
+    await waitUntil("its copy is removed", () => !existsSync(join(directory.path, "spool")));
   });
 
   it("are not saved when nothing has changed since the evaluation began, or but for the times", async () => {
@@ -275,15 +275,12 @@ describe("watching for changes", () => {
       const names = checkpointNames(["state/*.pt"]);
       const watch = watchForChanges(directory.path, names, usePolling);
       const control = watchForChanges(directory.path, EVERYTHING, usePolling);
-      let written = 0;
       try {
         assert.equal(watch.takeChanged(), true, "before it stands, anything may have happened");
-        control.takeChanged();
-        await waitUntil("a watch stands", () => {
-          written += 1;
-          writeFileSync(join(directory.path, "other"), String(written));
-          return control.takeChanged();
-        });
+        assert.equal(watch.takeChanged(), true, "also when it was asked before");
+        await waitUntil("the watches stand", () => !watch.takeChanged() && !control.takeChanged());
+        writeFileSync(join(directory.path, "other"), "1");
+        await waitUntil("the rest is told to others", () => control.takeChanged());
         assert.equal(watch.takeChanged(), false);
         mkdirSync(join(directory.path, "state"));
         writeFileSync(join(directory.path, "state", "a.pt"), "1");
