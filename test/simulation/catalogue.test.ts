@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { MORE_MUTANTS, MUTANTS } from "./mutants/list.ts";
-import { root } from "./mutants/bundle.ts";
+import { root } from "./bundle.ts";
 import { ACTIONS } from "./shape.ts";
 import { CASES } from "./tally.ts";
 

@@ -18,7 +18,7 @@ describe("simulation: very many seeds", () => {
   afterEach(() => directory.remove());
 
   /** Runs chunks of ten; the one that begins with `failing` ends the program. */
-  function run(failing: number | null): Promise<Totals> {
+  function run(failing: number | null, state = "this one"): Promise<Totals> {
     const work = ({ from, seeds }: SeedRange): Promise<Totals> => {
       if (from === failing) return Promise.reject(new Error("killed"));
       ran.push(`${from}+${seeds}`);
@@ -28,7 +28,8 @@ describe("simulation: very many seeds", () => {
       return Promise.resolve({ ...noTotals(), seeds, broken, tally: { case: 2 }, calmMsMax: from });
     };
     const file = join(directory.path, "chunks");
-    return runInChunks(RANGE, { chunkSeeds: 10, file, run: work, onChunk: () => undefined });
+    const onChunk = (): void => undefined;
+    return runInChunks(RANGE, { chunkSeeds: 10, file, state, run: work, onChunk });
   }
 
   it("go on where they were ended, and sum up all of them", async () => {
@@ -48,5 +49,12 @@ describe("simulation: very many seeds", () => {
     appendFileSync(join(directory.path, "chunks"), '{"from":21,"se');
     await run(null);
     assert.deepEqual(ran, ["11+10", "21+10", "31+5"]);
+  });
+
+  it("run all again when the sources are others", async () => {
+    await run(null, "the one before");
+    const before = ran.splice(0);
+    await run(null);
+    assert.deepEqual(ran, before);
   });
 });

@@ -6,18 +6,22 @@ export interface ChunkOptions {
   readonly chunkSeeds: number;
   /** One line of JSON for each chunk that was run. */
   readonly file: string;
+  /** Of the sources: chunks that were run with others count for nothing. */
+  readonly state: string;
   readonly run: (range: SeedRange) => Promise<Totals>;
   readonly onChunk: (range: SeedRange, totals: Totals) => void;
 }
 
 interface Noted extends SeedRange {
+  readonly state: string;
   readonly totals: Totals;
 }
 
 /** Runs what the file lacks of the range; returns the totals of all of the range. */
 export async function runInChunks(range: SeedRange, options: ChunkOptions): Promise<Totals> {
-  const { chunkSeeds, file, run, onChunk } = options;
-  const noted = new Map(readNoted(file).map((one) => [keyOf(one), one.totals]));
+  const { chunkSeeds, file, state, run, onChunk } = options;
+  const ofState = readNoted(file).filter((one) => one.state === state);
+  const noted = new Map(ofState.map((one) => [keyOf(one), one.totals]));
   const sum = noTotals();
   const end = range.from + range.seeds;
   for (let from = range.from; from < end; from += chunkSeeds) {
@@ -26,7 +30,7 @@ export async function runInChunks(range: SeedRange, options: ChunkOptions): Prom
     const totals = known ?? (await run(chunk));
     addTotals(sum, totals);
     if (known !== undefined) continue;
-    appendFileSync(file, `${JSON.stringify({ ...chunk, totals } satisfies Noted)}\n`);
+    appendFileSync(file, `${JSON.stringify({ ...chunk, state, totals } satisfies Noted)}\n`);
     onChunk(chunk, totals);
   }
   sum.broken.sort((a, b) => a.seed - b.seed);

@@ -1,25 +1,17 @@
 /**
  * `npm run simulate -- --seeds N --from S [--workers W] [--cases] [--chunks FILE]`: runs seeds S to S + N - 1; the last line is
  * `N seeds, E events, V violations, T s`, the exit code 1 on any violation. `SEED=n npm run simulate` repeats one with its trace.
- * With `--chunks` what was run is noted in the file after each 5,000 seeds and not run again.
+ * With `--chunks` what was run is noted in the file after each 5,000 seeds and not run again while the sources stay the same.
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import { withBundle } from "./bundle.ts";
 import { runInChunks } from "./chunks.ts";
 import { INVARIANTS } from "./invariants.ts";
-import {
-  addSimulated,
-  noTotals,
-  runOnWorkers,
-  runSeeds,
-  WORKER_FLAG,
-  type Broken,
-  type RunOptions,
-  type SeedRange,
-  type Totals,
-} from "./run-seeds.ts";
+import { addSimulated, noTotals, type Broken, type SeedRange, type Totals } from "./run-seeds.ts";
 import { shorten } from "./shorten.ts";
 import { simulate, type Simulated } from "./simulate.ts";
+import { runOnWorkers } from "./workers.ts";
 
 /** Failing seeds of one run whose traces are shortened and printed, and runs spent on each. */
 const SHORTENED_MAX = 3;
@@ -46,10 +38,7 @@ async function main(): Promise<number> {
     seeds: wholeNumber("--seeds", values.seeds),
   };
   const workers = Math.max(1, wholeNumber("--workers", values.workers));
-  const run = (part: SeedRange): Promise<Totals> =>
-    workers === 1 ? runSeeds(part) : runOnWorkers(part, workers);
-  const file = values.chunks;
-  const totals = file === undefined ? await run(range) : await runNoted(range, file, run);
+  const totals = await runBundledSeeds(range, workers, values.chunks);
   for (const broken of totals.broken) tell(broken);
   for (const broken of totals.broken.slice(0, SHORTENED_MAX)) await explain(broken);
   if (values.cases)
@@ -59,14 +48,15 @@ async function main(): Promise<number> {
   return totals.broken.length === 0 ? 0 : 1;
 }
 
-function runNoted(
-  range: SeedRange,
-  file: string,
-  run: (part: SeedRange) => Promise<Totals>,
-): Promise<Totals> {
+function runBundledSeeds(range: SeedRange, workers: number, notes?: string): Promise<Totals> {
   const onChunk = ({ from, seeds }: SeedRange, { broken }: Totals): void =>
     console.log(`seeds ${from} to ${from + seeds - 1}: ${broken.length} violations`);
-  return runInChunks(range, { chunkSeeds: CHUNK_SEEDS, file, run, onChunk });
+  return withBundle(({ file, sha256 }) => {
+    const run = (part: SeedRange): Promise<Totals> => runOnWorkers(file, part, workers);
+    if (notes === undefined) return run(range);
+    const noted = { chunkSeeds: CHUNK_SEEDS, file: notes, state: sha256, run, onChunk };
+    return runInChunks(range, noted);
+  });
 }
 
 function wholeNumber(name: string, text: string): number {
@@ -119,11 +109,4 @@ function sumUp(totals: Totals, startedMs: number): void {
   console.log(`${seeds} seeds, ${events} events, ${broken.length} violations, ${seconds} s`);
 }
 
-async function work(text: string): Promise<void> {
-  const totals = await runSeeds(JSON.parse(text) as RunOptions);
-  process.send?.(totals, () => process.disconnect());
-}
-
-const [flag, text] = process.argv.slice(2);
-if (flag === WORKER_FLAG && text !== undefined) await work(text);
-else process.exitCode = await main();
+process.exitCode = await main();

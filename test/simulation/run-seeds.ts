@@ -1,5 +1,4 @@
-/** Many seeds, one after the other, on one core or on several. */
-import { fork } from "node:child_process";
+/** Many seeds, one after the other. */
 import type { Violation } from "./invariants.ts";
 import { simulate, type Simulated } from "./simulate.ts";
 import { addTally, type Tally } from "./tally.ts";
@@ -77,42 +76,4 @@ export function addTotals(sum: Totals, part: Totals): void {
   sum.calmMsMax = Math.max(sum.calmMsMax, part.calmMsMax);
   sum.broken.push(...part.broken);
   addTally(sum.tally, part.tally);
-}
-
-/** Each worker has a core: helper threads of the engine only cost, and most of what a seed makes is garbage at its end. */
-const ENGINE_FLAGS = ["--single-threaded", "--max-semi-space-size=64"];
-
-/** What a worker process is started with, in its arguments. */
-export const WORKER_FLAG = "--worker";
-
-/** Shares a range among worker processes of this program. */
-export async function runOnWorkers(range: SeedRange, workers: number): Promise<Totals> {
-  const parts = await Promise.all(
-    Array.from({ length: Math.min(workers, range.seeds) }, (_, index) =>
-      runWorker({ from: range.from + index, seeds: range.seeds - index, stride: workers }),
-    ),
-  );
-  const totals = noTotals();
-  for (const part of parts) addTotals(totals, part);
-  totals.broken.sort((a, b) => a.seed - b.seed);
-  return totals;
-}
-
-function runWorker(options: RunOptions): Promise<Totals> {
-  return new Promise((resolve, reject) => {
-    const worker = fork(
-      new URL("./main.ts", import.meta.url),
-      [WORKER_FLAG, JSON.stringify(options)],
-      { execArgv: [...ENGINE_FLAGS, "--import", "tsx"] },
-    );
-    let totals: Totals | null = null;
-    worker.on("message", (message) => {
-      totals = message as Totals;
-    });
-    worker.on("error", reject);
-    worker.on("exit", (code) => {
-      if (totals === null) reject(new Error(`a worker ended with exit code ${String(code)}`));
-      else resolve(totals);
-    });
-  });
 }

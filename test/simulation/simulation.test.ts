@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { availableParallelism } from "node:os";
-import { bundle, mutated } from "./mutants/bundle.ts";
-import { hunt, isFound } from "./mutants/hunting.ts";
+import { withBundle } from "./bundle.ts";
+import { hunt, isFound, mutated } from "./mutants/hunting.ts";
 import { MORE_MUTANTS, MUTANTS } from "./mutants/list.ts";
 import type { Mutant } from "./mutants/mutant.ts";
-import { runOnWorkers } from "./run-seeds.ts";
 import { shortenList } from "./shorten.ts";
 import { planOfSeed, simulate } from "./simulate.ts";
 import { CASES } from "./tally.ts";
+import { runOnWorkers } from "./workers.ts";
 
 const SEEDS = 2_000;
 /** Each seed has this many faults and deeds of people on average, or more. */
@@ -19,7 +19,9 @@ describe("simulation", function () {
   this.timeout(20 * MINUTES);
 
   it(`breaks no invariant with ${SEEDS} seeds, and reaches every case`, async () => {
-    const totals = await runOnWorkers({ from: 1, seeds: SEEDS }, availableParallelism());
+    const range = { from: 1, seeds: SEEDS };
+    const workers = availableParallelism();
+    const totals = await withBundle(({ file }) => runOnWorkers(file, range, workers));
     assert.deepEqual(
       totals.broken,
       [],
@@ -77,7 +79,7 @@ describe("simulation: seeded bugs", function () {
 
   it("whose place has moved are refused", async () => {
     const moved: Mutant = { ...MUTANTS[0]!, find: "this stands nowhere" };
-    await assert.rejects(bundle(moved), /is out of date: its text stands 0 times/);
+    await assert.rejects(hunt(moved, 1), /is out of date: its text stands 0 times/);
   });
 
   it("are found, and nothing is found without one", async () => {

@@ -1,7 +1,9 @@
 /** Looks for one mutant in a process of its own. */
-import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { root, withBundle } from "../bundle.ts";
 import type { Broken } from "../run-seeds.ts";
-import { bundle } from "./bundle.ts";
+import { runBundled } from "../workers.ts";
 import type { Mutant } from "./mutant.ts";
 
 export interface Hunted {
@@ -10,31 +12,24 @@ export interface Hunted {
   readonly broken: Broken | null;
 }
 
+/** Runs seeds 1, 2, ... until one is broken; `mutant` null: with the product as it is. */
 export async function hunt(mutant: Mutant | null, seedsMax: number): Promise<Hunted> {
-  const bundled = await bundle(mutant);
-  try {
-    return JSON.parse(await outputOf(bundled.file, String(seedsMax))) as Hunted;
-  } finally {
-    bundled.remove();
-  }
+  const changed = mutant === null ? undefined : { file: mutant.file, text: mutated(mutant) };
+  const options = { from: 1, seeds: seedsMax, stopsAtFirst: true };
+  const { seeds, broken } = await withBundle(({ file }) => runBundled(file, options), changed);
+  return { seeds, broken: broken[0] ?? null };
+}
+
+/** The text of the mutant's file with the fault in it. Throws when the place is not there exactly once. */
+export function mutated({ name, file, find, replace }: Mutant): string {
+  const text = readFileSync(join(root, file), "utf8");
+  const places = text.split(find).length - 1;
+  if (places !== 1)
+    throw new Error(`mutant '${name}' is out of date: its text stands ${places} times in ${file}`);
+  return text.replace(find, () => replace);
 }
 
 /** Whether it was found, and by what it breaks. */
 export function isFound(mutant: Mutant, { broken }: Hunted): boolean {
   return broken !== null && mutant.breaks.includes(broken.violation.invariant);
-}
-
-function outputOf(file: string, argument: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [file, argument], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    let output = "";
-    child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
-    child.on("error", reject);
-    child.on("close", (code) => {
-      if (code === 0) resolve(output);
-      else reject(new Error(`${file} ended with exit code ${String(code)}`));
-    });
-  });
 }
