@@ -1,7 +1,6 @@
-#!/usr/bin/env node
 /** The command `hyperpilot`. The only file that imports the programs, each when it is started. */
 import { hyperpilotProgram } from "./hyperpilot.ts";
-import { endQuietlyOnClosedPipe, processWorld } from "./process-world.ts";
+import { endProcessWith, endQuietlyOnClosedPipe, processWorld } from "./process-world.ts";
 import { parsePhpo, phpoVersionText } from "./phpo-command.ts";
 import { lookForPhpo, phpoNotes } from "./phpo-path.ts";
 import { parseWords } from "./program.ts";
@@ -18,9 +17,11 @@ const world = processWorld({
   backup: async (options) => (await maintenance()).writeBackupFile(options),
   restore: async (options) => (await maintenance()).restoreBackupFile(options),
 });
-process.exitCode = await runClient(world, (words) => {
-  if (words[0] !== "phpo") return parseWords(hyperpilotProgram(), words);
-  const look = lookForPhpo(world.environment, world.selfArgv.at(-1) ?? "");
-  const version = phpoVersionText(look.own, phpoNotes(look));
-  return parsePhpo(words.slice(1), { name: "hyperpilot phpo", version });
-});
+endProcessWith(
+  runClient(world, (words) => {
+    if (words[0] !== "phpo") return parseWords(hyperpilotProgram(), words);
+    const look = lookForPhpo(world.environment, world.selfArgv.at(-1) ?? "");
+    const version = phpoVersionText(look.own, phpoNotes(look));
+    return parsePhpo(words.slice(1), { name: "hyperpilot phpo", version });
+  }),
+);

@@ -1,9 +1,8 @@
-#!/usr/bin/env node
 /** The command `phpo`. */
 import { HyperpilotError } from "../protocol/errors.ts";
 import { parsePhpo, phpoVersionText } from "./phpo-command.ts";
 import { lookForPhpo, phpoNotes } from "./phpo-path.ts";
-import { endQuietlyOnClosedPipe, processWorld } from "./process-world.ts";
+import { endProcessWith, endQuietlyOnClosedPipe, processWorld } from "./process-world.ts";
 import { runClient } from "./run.ts";
 
 /** phpo submits; it starts no program. */
@@ -25,8 +24,10 @@ const world = processWorld({
   backup: notHere,
   restore: notHere,
 });
-process.exitCode = await runClient(world, (words) => {
-  if (!words.includes("--version")) return parsePhpo(words);
-  const look = lookForPhpo(world.environment, world.selfArgv.at(-1) ?? "");
-  return parsePhpo(words, { version: phpoVersionText(look.own, phpoNotes(look)) });
-});
+endProcessWith(
+  runClient(world, (words) => {
+    if (!words.includes("--version")) return parsePhpo(words);
+    const look = lookForPhpo(world.environment, world.selfArgv.at(-1) ?? "");
+    return parsePhpo(words, { version: phpoVersionText(look.own, phpoNotes(look)) });
+  }),
+);

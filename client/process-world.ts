@@ -1,6 +1,7 @@
 /** What the commands are given by the process that they run in. */
 import { homedir } from "node:os";
 import { isatty } from "node:tty";
+import { EXIT } from "../protocol/errors.ts";
 import type { Programs } from "./programs.ts";
 import type { World } from "./run.ts";
 
@@ -22,6 +23,14 @@ export function processWorld(programs: Programs): World {
       return () => void process.removeListener("SIGINT", listener);
     },
   };
+}
+
+/** Ends with the exit code once it is there. A process that ends without it has forgotten to wait for something: that is a failure. */
+export function endProcessWith(exitCode: Promise<number>): void {
+  process.exitCode = EXIT.failed;
+  void exitCode.then((code) => {
+    process.exitCode = code;
+  });
 }
 
 /** A reader that has read enough, such as head, is no error; nor is a terminal that was closed. */

@@ -16,7 +16,7 @@ import {
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import { BUNDLED } from "./bundled.ts";
+import { MODULE } from "./bundled.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const directory = join(root, "dist", "pilot-package");
@@ -28,7 +28,7 @@ mkdirSync(directory, { recursive: true });
 await build({
   entryPoints: [join(root, "pilot", "standalone.ts")],
   outfile: join(directory, "pilot.mjs"),
-  ...BUNDLED,
+  ...MODULE,
 });
 copyFileSync(join(root, "pilot", "start.sh"), join(directory, "start.sh"));
 copyFileSync(process.execPath, join(directory, "node"));

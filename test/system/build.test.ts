@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -35,6 +36,25 @@ describe("the build", () => {
     );
     assert.ok(looking.length > 0);
     for (const file of looking) assert.match(file, /^[^/]+\/[^/]+$/, "one folder deep");
+  });
+
+  it("has compiled code that fits, for each program", () => {
+    const starter = join(DIST, "common/start-bundle.js");
+    for (const [program, use] of [
+      ["main", "commands"],
+      ["main", "server"],
+      ["main", "harvester"],
+      ["main", "pilot"],
+      ["phpo", "phpo"],
+    ] as const) {
+      const text = readFileSync(join(DIST, `client/${program}.js`), "utf8");
+      const bundle = join(DIST, "client", /"\.\/(.*)"\), /.exec(text)?.[1] ?? "");
+      const script = `const { startBundle } = require(${JSON.stringify(starter)});
+        process.argv = [process.execPath, "it", "--version"];
+        console.log(startBundle(${JSON.stringify(bundle)}, "${use}").cachedDataRejected);`;
+      const output = execFileSync(process.execPath, ["--eval", script], { encoding: "utf8" });
+      assert.match(output, /^false$/m, `${program}, ${use}`);
+    }
   });
 
   it("makes snapshots in a thread", async () => {
