@@ -65,7 +65,13 @@ replace("package.json", '{ "type": "commonjs" }\n');
 replace(`${STARTER}.js`, textOf(`${STARTER}.js`));
 const names = new Map(PROGRAMS.map((name) => [name, writeBundle(name)]));
 const [main = "", phpo = ""] = COMMANDS.map((name) => names.get(name));
-for (const path of await compileAhead({ out, main, phpo, write: replace })) built.add(path);
+try {
+  for (const path of await compileAhead({ out, main, phpo, write: replace })) built.add(path);
+} catch (error) {
+  console.error(
+    `warning: programs will start more slowly, as they could not be compiled ahead: ${String(error)}`,
+  );
+}
 // What is started comes last, when all that it loads is there.
 for (const [name, bundle] of names) replace(`${name}.js`, starterText(name, bundle));
 for (const folder of FOLDERS) removeOthers(folder);

@@ -14,6 +14,11 @@ const SEARCH = {
   evaluationExec: "true",
   outDS: "user.build.1",
 };
+/** Each goes on from what those before have compiled. */
+const COMMAND_LINES = [
+  ["submit", "--space", "space.json", "--exec", "true", "--method", "random"],
+  ["task", "list"],
+];
 const SPACE = { x: { method: "uniform", dimension: { low: 0, high: 1 } } };
 
 export interface Bundles {
@@ -37,7 +42,7 @@ interface Start {
   readonly fails?: boolean;
 }
 
-/** Returns the files with compiled code; those that are there already are not made again. */
+/** Returns the files with compiled code; those that are there already are not made again. Throws when a program does not start. */
 export async function compileAhead(bundles: Bundles): Promise<string[]> {
   const { out, main, phpo } = bundles;
   const uses = ["server", "harvester", "pilot", "commands"];
@@ -61,7 +66,7 @@ export async function compileAhead(bundles: Bundles): Promise<string[]> {
           saysWhenUp: '"connected"',
         });
         await run({ bundle: phpo, use: "phpo", words: ["--loadJson", "config.json"] });
-        await run({ bundle: main, use: "commands", words: ["task", "list"] });
+        for (const words of COMMAND_LINES) await run({ bundle: main, use: "commands", words });
       },
     });
     await run({
