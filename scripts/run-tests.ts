@@ -18,19 +18,12 @@ const SUITE_MINUTES_MAX = 30;
 
 const PIPES_MS_MAX = 5_000;
 
-const CHECKS = {
-  types: ["node_modules/typescript/bin/tsc", "--noEmit", ...cached("types")],
-  lint: ["node_modules/eslint/bin/eslint.js", ".", ...cached("lint")],
-  format: ["node_modules/prettier/bin/prettier.cjs", "--check", ".", ...cached("format")],
-} as const;
-
-/** Options that keep what was checked and has not changed; they are also in package.json. */
-function cached(check: "types" | "lint" | "format"): string[] {
-  if (check === "types") return ["--incremental", "--tsBuildInfoFile", ".cache/types"];
-  // A file may break a rule because of types in another one, which its own cache entry does not know: the last word has a run without.
-  if (check === "lint" && (process.env["CI"] ?? "") !== "") return [];
-  return ["--cache", "--cache-strategy", "content", "--cache-location", `.cache/${check}`];
-}
+/** The commands of `npm run check:NAME`, as package.json has them. */
+const COMMANDS = (
+  JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+    readonly scripts: Readonly<Record<string, string>>;
+  }
+).scripts;
 
 interface Step {
   readonly name: string;
@@ -128,8 +121,9 @@ async function main(): Promise<void> {
   }
 }
 
-function check(name: keyof typeof CHECKS): Step {
-  return { name, argv: CHECKS[name], output: null };
+function check(name: "types" | "lint" | "format"): Step {
+  const [program = "", ...words] = (COMMANDS[`check:${name}`] ?? "").split(" ");
+  return { name, argv: [join("node_modules/.bin", program), ...words], output: null };
 }
 
 /** One step after the other; all of them, whatever fails. */
