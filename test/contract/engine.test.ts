@@ -293,7 +293,7 @@ describe("Containers of podman", function () {
       const ended = start(spawner, runtime, requestOf("sleep 1000", { image }));
       await waitUntil("the payload is among the slot's processes", async () => {
         const pids = await spawner.processes();
-        return pids.some((pid) => readFileSync(`/proc/${pid}/comm`, "utf8") === "sleep\n");
+        return pids.some((pid) => nameOf(pid) === "sleep");
       });
       await spawner.kill("SIGKILL");
       await ended;
@@ -302,6 +302,15 @@ describe("Containers of podman", function () {
     }
   });
 });
+
+/** Null: the process is gone. */
+function nameOf(pid: number): string | null {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, "utf8").trimEnd();
+  } catch {
+    return null;
+  }
+}
 
 async function pulledImage(parent: string): Promise<string> {
   const registry = await startRegistry(parent);
