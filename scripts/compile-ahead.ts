@@ -126,8 +126,10 @@ process.on("exit", () => require("node:fs").writeFileSync(${JSON.stringify(compi
 
 function said(child: ChildProcess, what: string): Promise<void> {
   return new Promise((resolve) => {
+    let text = "";
     child.stderr?.on("data", (chunk: Buffer) => {
-      if (chunk.toString().includes(what)) resolve();
+      text += chunk.toString();
+      if (text.includes(what)) resolve();
     });
   });
 }
