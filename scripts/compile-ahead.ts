@@ -96,8 +96,8 @@ async function compile({ out, write }: Bundles, directory: string, start: Start)
   const timer = setTimeout(() => child.kill("SIGKILL"), TIMEOUT_MS);
   try {
     const ended = endOf(child);
-    if (saysWhenUp !== undefined) {
-      await Promise.race([said(child, saysWhenUp), ended]);
+    const isUp = saysWhenUp === undefined ? false : said(child, saysWhenUp);
+    if (await Promise.race([isUp, ended.then(() => false)])) {
       await whileUp?.();
       child.kill("SIGTERM");
     }
@@ -124,12 +124,12 @@ process.on("exit", () => require("node:fs").writeFileSync(${JSON.stringify(compi
   return file;
 }
 
-function said(child: ChildProcess, what: string): Promise<void> {
+function said(child: ChildProcess, what: string): Promise<true> {
   return new Promise((resolve) => {
     let text = "";
     child.stderr?.on("data", (chunk: Buffer) => {
       text += chunk.toString();
-      if (text.includes(what)) resolve();
+      if (text.includes(what)) resolve(true);
     });
   });
 }
