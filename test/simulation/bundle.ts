@@ -11,8 +11,8 @@ export const root = dirname(dirname(here));
 export interface Bundle {
   /** worker.ts as a program that needs no loader. */
   readonly file: string;
-  /** SHA-256 of the file: equal for equal sources. */
-  readonly sha256: string;
+  /** SHA-256 in hex: equal for equal sources, packages and engine, with which a seed does the same. */
+  readonly state: string;
 }
 
 /** A source file of the product, from the repository's root, and the text to take instead. */
@@ -43,11 +43,16 @@ export async function withBundle<T>(
       logLevel: "silent",
       plugins: replacement === undefined ? [] : [replacing(replacement)],
     });
-    const sha256 = createHash("sha256").update(readFileSync(file)).digest("hex");
-    return await use({ file, sha256 });
+    return await use({ file, state: stateOf(file) });
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+function stateOf(bundle: string): string {
+  const hash = createHash("sha256").update(process.version);
+  for (const file of [bundle, join(root, "package-lock.json")]) hash.update(readFileSync(file));
+  return hash.digest("hex");
 }
 
 function replacing({ file, text }: Replacement): Plugin {

@@ -51,10 +51,10 @@ async function main(): Promise<number> {
 function runBundledSeeds(range: SeedRange, workers: number, notes?: string): Promise<Totals> {
   const onChunk = ({ from, seeds }: SeedRange, { broken }: Totals): void =>
     console.log(`seeds ${from} to ${from + seeds - 1}: ${broken.length} violations`);
-  return withBundle(({ file, sha256 }) => {
+  return withBundle(({ file, state }) => {
     const run = (part: SeedRange): Promise<Totals> => runOnWorkers(file, part, workers);
     if (notes === undefined) return run(range);
-    const noted = { chunkSeeds: CHUNK_SEEDS, file: notes, state: sha256, run, onChunk };
+    const noted = { chunkSeeds: CHUNK_SEEDS, file: notes, state, run, onChunk };
     return runInChunks(range, noted);
   });
 }
