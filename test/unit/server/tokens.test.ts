@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { SignJWT, UnsecuredJWT } from "jose";
-import { systemClock } from "../../../common/clock.ts";
 import { redact } from "../../../common/log.ts";
 import { HyperpilotError } from "../../../protocol/errors.ts";
 import { createLeaseTokens, taskOfLease } from "../../../server/auth/lease-tokens.ts";
@@ -14,6 +13,7 @@ import {
   tokenRecord,
 } from "../../../server/auth/tokens.ts";
 import { createCore } from "../../../server/core.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { World } from "../../support/reactor-world.ts";
 
 const KEY = new Uint8Array(32).fill(7);
@@ -84,9 +84,10 @@ describe("boot secrets", () => {
 });
 
 describe("session tokens of pilots", () => {
-  const tokens = createSessionTokens(KEY, systemClock);
+  const clock = new FakeClock();
+  const tokens = createSessionTokens(KEY, clock);
   const claims = { pilotId: "pilot-1", submissionId: "sub-1", queue: "local" };
-  const nowSeconds = Math.floor(Date.now() / 1_000);
+  const nowSeconds = Math.floor(clock.wallMs() / 1_000);
   const forged = (alg = "HS256", typ = "pilot-session+jwt"): SignJWT =>
     new SignJWT(claims)
       .setProtectedHeader({ alg, typ })
@@ -97,13 +98,13 @@ describe("session tokens of pilots", () => {
 
   it("carry their claims, also for a server that was started again with the same key", async () => {
     const token = await tokens.issue(claims);
-    assert.deepEqual(await createSessionTokens(KEY, systemClock).verify(token), claims);
+    assert.deepEqual(await createSessionTokens(KEY, clock).verify(token), claims);
     assert.deepEqual(await tokens.verify(await forged().sign(KEY)), claims);
   });
 
   it("are refused under another key, algorithm, type, issuer, audience, without expiry, expired, or incomplete", async () => {
     const bad = [
-      await createSessionTokens(new Uint8Array(32), systemClock).issue(claims),
+      await createSessionTokens(new Uint8Array(32), clock).issue(claims),
       await forged("HS512").sign(new Uint8Array(64).fill(7)),
       await forged("HS256", "JWT").sign(KEY),
       await forged().setIssuer("other").sign(KEY),
@@ -138,7 +139,7 @@ describe("session tokens of pilots", () => {
 
   it("expire", async () => {
     const token = await tokens.issue(claims);
-    const later = { ...systemClock, wallMs: () => Date.now() + 8 * 24 * 3_600_000 };
+    const later = new FakeClock(clock.wallMs() + 8 * 24 * 3_600_000);
     assert.equal(await createSessionTokens(KEY, later).verify(token), null);
   });
 });
