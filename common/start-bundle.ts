@@ -8,11 +8,11 @@ import { dirname } from "node:path";
 import { constants, Script } from "node:vm";
 
 /** Words after `hyperpilot` that use other code than the commands do, and have compiled code of their own. */
-const PROGRAMS: readonly (string | undefined)[] = ["server", "harvester", "pilot"];
+const PROGRAMS: readonly string[] = ["server", "harvester", "pilot"];
 
 /** Whose compiled code a start is to take; `word` is the first argument. */
-export function codeUse(word: string | undefined): string {
-  return word !== undefined && PROGRAMS.includes(word) ? word : "commands";
+export function codeUse(word = ""): string {
+  return PROGRAMS.includes(word) ? word : "commands";
 }
 
 /** Compiled code is good for one text, version and processor; V8 looks at most of that too, but not at the text. */

@@ -1,5 +1,6 @@
 /** Compiles programs by having each start once: what V8 compiled then is kept beside its bundle (common/start-bundle.ts). */
 import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -95,15 +96,15 @@ async function compile({ out, write }: Bundles, directory: string, start: Start)
   );
   const timer = setTimeout(() => child.kill("SIGKILL"), TIMEOUT_MS);
   try {
-    const ended = endOf(child);
-    const isUp = saysWhenUp === undefined ? false : said(child, saysWhenUp);
-    if (await Promise.race([isUp, ended.then(() => false)])) {
+    const output: string[] = [];
+    const ended = once(child, "close") as Promise<[exitCode: number | null]>;
+    if (await isUp(child, output, saysWhenUp)) {
       await whileUp?.();
       child.kill("SIGTERM");
     }
-    const { exitCode, text } = await ended;
+    const [exitCode] = await ended;
     if ((exitCode === 0) === fails)
-      throw new Error(`${words.join(" ")} ended with ${String(exitCode)}: ${text}`);
+      throw new Error(`${words.join(" ")} ended with ${String(exitCode)}: ${output.join("")}`);
     write(codeCacheFile(bundle, use), readFileSync(compiled));
   } finally {
     clearTimeout(timer);
@@ -124,21 +125,13 @@ process.on("exit", () => require("node:fs").writeFileSync(${JSON.stringify(compi
   return file;
 }
 
-function said(child: ChildProcess, what: string): Promise<true> {
+/** True once the program has said so, false when it has ended. Takes its standard error until then and after it. */
+function isUp(child: ChildProcess, output: string[], says: string | undefined): Promise<boolean> {
   return new Promise((resolve) => {
-    let text = "";
     child.stderr?.on("data", (chunk: Buffer) => {
-      text += chunk.toString();
-      if (text.includes(what)) resolve(true);
+      output.push(chunk.toString());
+      if (says !== undefined && output.join("").includes(says)) resolve(true);
     });
-  });
-}
-
-function endOf(child: ChildProcess): Promise<{ exitCode: number | null; text: string }> {
-  return new Promise((resolve, reject) => {
-    let text = "";
-    child.stderr?.on("data", (chunk: Buffer) => (text += chunk.toString()));
-    child.on("error", reject);
-    child.on("close", (exitCode) => resolve({ exitCode, text }));
+    child.on("close", () => resolve(false));
   });
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { FromWorker, ToWorker, WorkerJob } from "../../server/journal/snapshot-thread.ts";
@@ -38,8 +38,19 @@ describe("the build", () => {
     for (const file of looking) assert.match(file, /^[^/]+\/[^/]+$/, "one folder deep");
   });
 
-  it("has compiled code that fits, for each program", () => {
+  /** What a line of code says after `words` were given to a bundle; it may use `script`, which was started. */
+  function after(program: "main" | "phpo", use: string, words: string[], code: string): string {
     const starter = join(DIST, "common/start-bundle.js");
+    const text = readFileSync(join(DIST, `client/${program}.js`), "utf8");
+    const bundle = join(DIST, "client", /"\.\/(.*)"\), /.exec(text)?.[1] ?? "");
+    const lines = `const { startBundle } = require(${JSON.stringify(starter)});
+      process.argv = [process.execPath, "it", ...${JSON.stringify(words)}];
+      const script = startBundle(${JSON.stringify(bundle)}, "${use}");
+      process.on("exit", () => console.log(${code}));`;
+    return spawnSync(process.execPath, ["--eval", lines], { encoding: "utf8" }).stdout;
+  }
+
+  it("has compiled code that fits, for each program", () => {
     for (const [program, use] of [
       ["main", "commands"],
       ["main", "server"],
@@ -47,14 +58,19 @@ describe("the build", () => {
       ["main", "pilot"],
       ["phpo", "phpo"],
     ] as const) {
-      const text = readFileSync(join(DIST, `client/${program}.js`), "utf8");
-      const bundle = join(DIST, "client", /"\.\/(.*)"\), /.exec(text)?.[1] ?? "");
-      const script = `const { startBundle } = require(${JSON.stringify(starter)});
-        process.argv = [process.execPath, "it", "--version"];
-        console.log(startBundle(${JSON.stringify(bundle)}, "${use}").cachedDataRejected);`;
-      const output = execFileSync(process.execPath, ["--eval", script], { encoding: "utf8" });
+      const output = after(program, use, ["--version"], "script.cachedDataRejected");
       assert.match(output, /^false$/m, `${program}, ${use}`);
     }
+  });
+
+  it("loads the parts of a program when it is started, not for the help", () => {
+    const isStoreLoaded =
+      '"store: " + Object.keys(require.cache).some((file) => file.includes("/classic-level/"))';
+    const data = join(directory.path, "none", "data");
+    writeFileSync(join(directory.path, "none"), "no directory");
+    assert.match(after("main", "commands", ["--help"], isStoreLoaded), /^store: false$/m);
+    const started = after("main", "server", ["server", "--data", data], isStoreLoaded);
+    assert.match(started, /^store: true$/m);
   });
 
   it("makes snapshots in a thread", async () => {
