@@ -48,6 +48,15 @@ function training(bench: Bench, change: Partial<TaskSpecificationInput>): Promis
   );
 }
 
+/** With --checkPointToLoad: the training itself unpacks what was saved. */
+function fromTarball(container: string): Partial<TaskSpecificationInput> {
+  const load = "saved/checkpoint.tgz";
+  return {
+    evaluation: { container, exec: `${TRAIN} --tarball ${load}` },
+    checkpoint: { save: ["state"], load, intervalMinutes: 0.003 },
+  };
+}
+
 function pointOf({ deployment }: Bench, taskId: number): Promise<PointDetail> {
   return deployment.request<PointDetail>("GET", `/tasks/${taskId}/points/0`);
 }
@@ -173,13 +182,7 @@ describe("a training that is evicted in mid-way (bubblewrap)", function () {
   });
 
   it("goes on from a tarball with --checkPointToLoad", async () => {
-    const exec = `${TRAIN} --tarball saved/checkpoint.tgz`;
-    const load = "saved/checkpoint.tgz";
-    const change = {
-      evaluation: { container: "host:", exec },
-      checkpoint: { save: ["state"], load, intervalMinutes: 0.003 },
-    };
-    await evictAgainAndAgain(bench, change, ["SIGTERM", "SIGKILL"]);
+    await evictAgainAndAgain(bench, fromTarball("host:"), ["SIGTERM", "SIGKILL"]);
   });
 });
 
@@ -209,5 +212,9 @@ describe("a training that is evicted in mid-way (apptainer)", function () {
 
   it("5 times by SIGTERM and by kill -9 of its pilot: repeats at most what was not saved, with the same loss", async () => {
     await evictAgainAndAgain(bench, { evaluation: { container: image, exec: TRAIN } }, SIGNALS);
+  });
+
+  it("goes on from a tarball with --checkPointToLoad", async () => {
+    await evictAgainAndAgain(bench, fromTarball(image), ["SIGTERM", "SIGKILL"]);
   });
 });
